@@ -47,7 +47,7 @@ class Site:
 
     @property
     def address(self) -> str:
-        """The one address of the site: API server 6443, gateway 80, Prometheus 9090, registry 5000 (first site only)."""
+        """The one address of the site: API server 6443, gateway 80, Prometheus 9090, registry 5000 (management)."""
         return f"198.18.{self.block * 16 + self.index}.2"
 
     @property
