@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Every target makes what it needs; nothing has to be activated. `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+# The environment is brought up to date when one of these files has another content.
+REQUIREMENTS := requirements.txt requirements-dev.txt constraints.txt
+READY := .venv/.ready-$(shell cat $(REQUIREMENTS) | sha256sum | cut -c1-16)
+# Ansible and mypy find the collection under its real name through the link that tools/venv.sh makes.
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.venv/collections
+# Tools that call other tools (ansible-lint runs ansible-playbook) take those of the environment.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY):
+	@tools/venv.sh $@
+
+##@ See it
+.PHONY: demo
+demo: $(READY) ## A release to two local regions under live orders: v2 goes out, v3, v5 and v7 are refused (root)
+	@$(BIN)/python -m lab.demo
+
+##@ Check it
+.PHONY: test
+test: $(READY) ## Everything: lint, units, sanity, packaging, lab, end to end (root; leaves no lab behind)
+	@$(BIN)/python tools/run_tests.py
+
+LINTS := lint-python lint-types lint-yaml lint-shell lint-changelog lint-docs lint-ansible
+.PHONY: lint $(LINTS)
+lint: $(LINTS) ## All of the checks that read and do not run
+
+lint-python: $(READY) ## ruff: rules and format
+	@echo "== ruff"; $(BIN)/ruff check --quiet; $(BIN)/ruff format --check --quiet || { echo "run: make format"; exit 1; }
+
+lint-types: $(READY) ## mypy, strict, on plugins/ and lab/
+	@echo "== mypy"; $(BIN)/mypy
+
+lint-yaml: $(READY) ## yamllint
+	@echo "== yamllint"; $(BIN)/yamllint --strict .
+
+lint-shell: $(READY) ## shellcheck
+	@echo "== shellcheck"; git ls-files --cached --others --exclude-standard -- '*.sh' .ci/run | xargs $(BIN)/shellcheck
+
+lint-changelog: $(READY) ## antsibull-changelog: fragments and changelog file
+	@echo "== antsibull-changelog"; $(BIN)/antsibull-changelog lint; $(BIN)/antsibull-changelog lint-changelog-yaml changelogs/changelog.yaml
+
+lint-docs: $(READY) ## antsibull-docs: documentation of modules and roles
+	@echo "== antsibull-docs"; $(BIN)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self .
+
+lint-ansible: $(READY) ## ansible-lint, profile production
+	@echo "== ansible-lint"; $(BIN)/ansible-lint
+
+.PHONY: test-unit test-sanity test-packaging test-lab test-e2e
+test-unit: $(READY) ## Unit tests (no root, under a minute)
+	@$(PYTEST) tests/unit
+
+test-sanity: $(READY) ## ansible-test sanity on the built artefact
+	@tools/sanity.sh
+
+test-packaging: $(READY) ## The artefact builds, installs elsewhere, and works by name
+	@$(PYTEST) tests/packaging
+
+test-lab: $(READY) ## The lab itself: up, down, what stays behind (root)
+	@$(PYTEST) tests/lab
+
+test-e2e: $(READY) ## Releases on the lab, end to end (root)
+	@$(PYTEST) tests/e2e
+
+##@ Work on it
+.PHONY: venv format constraints build clean bench
+venv: $(READY) ## Make or update .venv
+
+format: $(READY) ## Format Python as lint wants it
+	@$(BIN)/ruff format; $(BIN)/ruff check --fix
+
+build: $(READY) ## Build the collection into .build/
+	@mkdir -p .build; $(BIN)/ansible-galaxy collection build --force --output-path .build
+
+constraints: $(READY) ## Take the newest versions of the development environment and write constraints.txt
+	@tools/constraints.sh
+
+bench: $(READY) ## Measure: first to last bad answer of v3 over five releases (root)
+	@$(BIN)/python -m lab.bench
+
+clean: ## Remove what make and the tools have written (.venv and running labs stay)
+	rm -rf .build .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache reports
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
