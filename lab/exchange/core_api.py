@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""core-api: order entry. Keeps nothing; the engine and reference data know everything."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+from aiohttp import web
+
+from . import faults
+from .http_client import HttpClient
+from .orders import Refusal, check_rules, is_client_order_id, parse_order
+from .service import Reply, Service, Unavailable, refuse
+from .settings import Settings
+from .upstream import Away, Upstream
+
+
+class CoreApi:
+    """POST /orders, DELETE /orders/{id}, GET /orders/{id}."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._engine = Upstream(HttpClient(settings.engine_url))
+        self._reference = Upstream(HttpClient(settings.reference_url, settings.reference_host))
+        self._delay_s = faults.delay_s(settings.service, settings.version)
+
+    def attach(self, service: Service) -> None:
+        service.route("POST", "/orders", self._place)
+        service.route("DELETE", "/orders/{part}", self._cancel)
+        service.route("GET", "/orders/{part}", self._query)
+        service.ready = not faults.never_ready(self._settings.service, self._settings.version)
+
+    async def _place(self, request: web.BaseRequest, _part: str) -> Reply:
+        deadline = self._deadline()
+        body = await request.read()
+        order = parse_order(body)
+        if faults.fails_order(self._settings.service, self._settings.version, order.client_order_id):
+            return refuse(500, "internal error")
+        if self._delay_s:
+            await asyncio.sleep(self._delay_s)
+        check_rules(order, await self._rules(order.pair, deadline))
+        # After a lost answer the engine answers the next attempt with the first result: the client's id makes it safe.
+        return await self._ask_engine("POST", "/orders", body, deadline)
+
+    async def _cancel(self, _request: web.BaseRequest, part: str) -> Reply:
+        return await self._ask_engine("DELETE", self._path(part), b"", self._deadline())
+
+    async def _query(self, _request: web.BaseRequest, part: str) -> Reply:
+        return await self._ask_engine("GET", self._path(part), b"", self._deadline())
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._settings.order_deadline_s
+
+    @staticmethod
+    def _path(client_order_id: str) -> str:
+        if not is_client_order_id(client_order_id):
+            raise Refusal(404, "no such order")
+        return f"/orders/{client_order_id}"
+
+    async def _rules(self, pair: str, deadline: float) -> dict[str, t.Any]:
+        """What reference data says about the pair now.
+
+        It is asked for every order: see README.md of this folder for what that costs and why there is no cache.
+        """
+        if not pair.isascii() or not pair.replace("-", "").isalnum():
+            raise Refusal(422, f"pair {pair!r} is not known")
+        soonest = min(deadline, asyncio.get_running_loop().time() + self._settings.reference_deadline_s)
+        try:
+            answer = await self._reference.ask("GET", f"/pairs/{pair}", b"", soonest)
+        except Away as away:
+            raise Unavailable(f"reference data is away: {away}") from away
+        if answer.status == 404 and "x-version" in answer.headers:
+            raise Refusal(422, f"pair {pair} is not known")
+        if answer.status != 200:
+            # A 404 without a version is the gateway's own: there is no route.
+            raise Unavailable(f"reference data answered {answer.status}")
+        rules: dict[str, t.Any] = answer.json()
+        return rules
+
+    async def _ask_engine(self, method: str, path: str, body: bytes, deadline: float) -> Reply:
+        try:
+            answer = await self._engine.ask(method, path, body, deadline)
+        except Away as away:
+            raise Unavailable(f"the matching engine is away: {away}") from away
+        return Reply(answer.status, answer.body)

@@ -1,0 +1,204 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's journal: one JSON object with a CRC per line, on disk before anybody is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import fcntl
+import json
+import os
+import pathlib
+import re
+import typing as t
+import zlib
+
+from .venue import Event
+
+_CRC_LENGTH: t.Final = len(',"crc":"00000000"}')
+_SEQUENCE: t.Final = re.compile(rb'\{"seq":(\d+),')
+
+
+class BadLine(ValueError):
+    """A line that is not whole."""
+
+
+class JournalError(Exception):
+    """The journal cannot be used; the text says where it is broken."""
+
+
+def encode(event: Event) -> bytes:
+    """One line, with its end. `seq` must be the first key: the reader looks for it without parsing."""
+    text = json.dumps(event, separators=(",", ":")).encode()[:-1]
+    return b'%b,"crc":"%08x"}\n' % (text, zlib.crc32(text))
+
+
+def decode(line: bytes) -> Event:
+    """The event of one whole line with its end; raises BadLine."""
+    text, tail = line[: -_CRC_LENGTH - 1], line[-_CRC_LENGTH - 1 :]
+    if tail != b',"crc":"%08x"}\n' % zlib.crc32(text):
+        raise BadLine("the checksum does not fit")
+    try:
+        event: Event = json.loads(text + b"}")
+    except ValueError as error:
+        raise BadLine(str(error)) from error
+    return event
+
+
+def recover(path: pathlib.Path, offset: int = 0) -> t.Iterator[Event]:
+    """Events from `offset` on. A torn last line (a kill in the middle of a write, never acknowledged) is cut off.
+
+    Raises JournalError on a broken line with more lines behind it: that is no torn write, and nobody should trade on
+    it.
+    """
+    with path.open("r+b") as file:
+        file.seek(offset)
+        for line in file:
+            try:
+                event = decode(line)
+            except BadLine as error:
+                if file.read(1):
+                    raise JournalError(f"{path}: the line at byte {offset} is broken: {error}") from error
+                file.truncate(offset)
+                os.fsync(file.fileno())
+                return
+            yield event
+            offset += len(line)
+
+
+class Journal:
+    """Appends with group commit: whoever comes while one fsync runs shares the next one."""
+
+    def __init__(self, path: pathlib.Path, sync: t.Callable[[int], None] = os.fdatasync) -> None:
+        # The size of the file is flushed by fdatasync as well; only its times are not.
+        self._sync = sync
+        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._fd)
+            raise JournalError(f"{path}: another engine has it open") from None
+        directory = os.open(path.parent, os.O_RDONLY)
+        os.fsync(directory)
+        os.close(directory)
+        self.durable_size = os.fstat(self._fd).st_size
+        self._lines: list[bytes] = []
+        self._batch: asyncio.Future[None] | None = None
+        self._running: asyncio.Future[None] | None = None
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, "journal")
+        self.failed: asyncio.Future[OSError] = asyncio.get_running_loop().create_future()
+
+    def append(self, line: bytes) -> None:
+        """Queue a line; `settled` says when it is on disk."""
+        self._lines.append(line)
+        if self._batch is None:
+            self._batch = asyncio.get_running_loop().create_future()
+            if self._running is None:
+                self._start()
+
+    async def settled(self) -> None:
+        """Return when every line appended until now is on disk."""
+        waiting = self._batch or self._running
+        if waiting is not None:
+            # Many wait for one future; one of them that is cancelled must not cancel it for the others.
+            await asyncio.shield(waiting)
+
+    def _start(self) -> None:
+        data, self._lines = b"".join(self._lines), []
+        self._running, self._batch = self._batch, None
+        future = asyncio.get_running_loop().run_in_executor(self._thread, self._write, data)
+        future.add_done_callback(lambda done: self._written(done, len(data)))
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+        self._sync(self._fd)
+
+    def _written(self, done: asyncio.Future[None], size: int) -> None:
+        running, self._running = self._running, None
+        error = done.exception()
+        if error is not None:
+            # The books are ahead of the disk now: nothing may be answered any more. The engine ends, and its next
+            # start replays what is on disk. Waiters stay unanswered on purpose.
+            if not self.failed.done():
+                self.failed.set_result(error if isinstance(error, OSError) else OSError(str(error)))
+            return
+        self.durable_size += size
+        if running is not None and not running.done():
+            running.set_result(None)
+        if self._batch is not None:
+            self._start()
+
+    def read(self, after: int, limit: int) -> bytes:
+        """At most `limit` whole lines with sequence numbers above `after`, of what is on disk."""
+        offset = self._find(after)
+        lines: list[bytes] = []
+        data = b""
+        while offset < self.durable_size and len(lines) < limit:
+            chunk = os.pread(self._fd, min(1 << 20, self.durable_size - offset), offset)
+            offset += len(chunk)
+            *whole, data = (data + chunk).split(b"\n")
+            lines += whole
+        lines = lines[:limit]
+        return b"\n".join(lines) + b"\n" if lines else b""
+
+    def _find(self, after: int) -> int:
+        """Byte where the first line above `after` starts: a binary search, because the numbers only grow."""
+        low, high = 0, self.durable_size
+        while low < high:
+            middle = (low + high) // 2
+            start = middle if middle == 0 else self._next_line(middle - 1)
+            if start >= high or self._sequence_at(start) > after:
+                high = middle
+            else:
+                low = start + 1
+        return low if low == 0 else self._next_line(low - 1)
+
+    def _next_line(self, offset: int) -> int:
+        """Start of the first line that begins after the byte at `offset`."""
+        while offset < self.durable_size:
+            chunk = os.pread(self._fd, min(4096, self.durable_size - offset), offset)
+            end = chunk.find(b"\n")
+            if end >= 0:
+                return offset + end + 1
+            offset += len(chunk)
+        return self.durable_size
+
+    def _sequence_at(self, offset: int) -> int:
+        match = _SEQUENCE.match(os.pread(self._fd, 64, offset))
+        if match is None:
+            raise JournalError(f"the line at byte {offset} has no sequence number")
+        return int(match[1])
+
+    def close(self) -> None:
+        """End the writer. What was appended and not settled is on disk as well."""
+        self._thread.shutdown(wait=True)
+        if self._lines and not self.failed.done():
+            self._write(b"".join(self._lines))
+        os.close(self._fd)
+
+
+def write_snapshot(path: pathlib.Path, offset: int, state: dict[str, t.Any]) -> None:
+    """Replace the snapshot in one step: a kill at any instant leaves the old one or the new one."""
+    text = json.dumps({"offset": offset, "state": state}, separators=(",", ":")).encode()
+    temporary = path.with_suffix(".new")
+    with temporary.open("wb") as file:
+        file.write(b"%08x\n" % zlib.crc32(text) + text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def read_snapshot(path: pathlib.Path) -> tuple[int, dict[str, t.Any]] | None:
+    """(offset in the journal, state), or nothing when there is none or it is broken: the journal alone is enough."""
+    try:
+        crc, _, text = path.read_bytes().partition(b"\n")
+    except FileNotFoundError:
+        return None
+    if crc != b"%08x" % zlib.crc32(text):
+        return None
+    snapshot = json.loads(text)
+    return snapshot["offset"], snapshot["state"]

@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""matching-engine: the books of one venue behind HTTP. It answers only what its journal holds on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import prometheus_client
+from aiohttp import web
+
+from .journal import Journal, JournalError, encode, read_snapshot, recover, write_snapshot
+from .orders import Refusal, is_client_order_id, parse_order
+from .pairs import PAIRS
+from .service import Reply, Service, json_reply
+from .settings import Settings
+from .venue import Event, Venue, cancelled_result, order_result, placed_result
+
+#: A start that replayed more than this writes a snapshot at once, so that the next start does not.
+_REPLAY_WORTH_A_SNAPSHOT = 5000
+_PAGE = 10_000
+
+
+class MatchingEngine:
+    """POST /orders, DELETE and GET /orders/{id}, GET /books/{pair}, GET /journal?after=SEQ&limit=N."""
+
+    def __init__(self, settings: Settings) -> None:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        self._snapshot = settings.data / "snapshot.json"
+        path = settings.data / "journal.jsonl"
+        # The lock on the journal comes first: replay cuts a torn line off, and another engine might just be writing it.
+        self.journal = Journal(path)
+        offset, replayed = 0, 0
+        self.venue = Venue(PAIRS)
+        found = read_snapshot(self._snapshot)
+        if found is not None:
+            offset, state = found
+            if offset > self.journal.durable_size:
+                raise JournalError(f"{path}: shorter than its snapshot says ({offset} bytes)")
+            self.venue = Venue.from_snapshot(state, PAIRS)
+        for event in recover(path, offset):
+            self.venue.apply(event)
+            replayed += 1
+        self.journal.durable_size = path.stat().st_size
+        print(f"sequence {self.venue.sequence}, {replayed} events replayed", file=sys.stderr, flush=True)
+        if replayed > _REPLAY_WORTH_A_SNAPSHOT:
+            self._write_snapshot()
+
+    def attach(self, service: Service) -> None:
+        service.route("POST", "/orders", self._place)
+        service.route("DELETE", "/orders/{part}", self._cancel)
+        service.route("GET", "/orders/{part}", self._query)
+        service.route("GET", "/books/{part}", self._book)
+        service.route("GET", "/journal", self._journal)
+        gauge = prometheus_client.Gauge(
+            "engine_sequence", "Number of the last accepted event.", registry=service.registry
+        )
+        gauge.set_function(lambda: self.venue.sequence)
+        service.ready = True
+
+    async def _settled(self, event: Event | None) -> None:
+        """Wait for the disk. A duplicate waits as well: its first request may still be on its way there."""
+        if event is not None:
+            self.journal.append(encode(event))
+        await self.journal.settled()
+
+    async def _place(self, request: web.BaseRequest, _part: str) -> Reply:
+        order, event = self.venue.place(parse_order(await request.read()))
+        await self._settled(event)
+        return json_reply(200, placed_result(order))
+
+    async def _cancel(self, _request: web.BaseRequest, part: str) -> Reply:
+        order, event = self.venue.cancel(part)
+        await self._settled(event)
+        return json_reply(200, cancelled_result(order))
+
+    async def _query(self, _request: web.BaseRequest, part: str) -> Reply:
+        order = self.venue.orders.get(part) if is_client_order_id(part) else None
+        if order is None:
+            raise Refusal(404, "no such order")
+        result = order_result(order)
+        await self.journal.settled()
+        return json_reply(200, result)
+
+    async def _book(self, _request: web.BaseRequest, part: str) -> Reply:
+        depth = {"pair": part, "sequence": self.venue.sequence, **self.venue.depth(part)}
+        await self.journal.settled()
+        return json_reply(200, depth)
+
+    async def _journal(self, request: web.BaseRequest, _part: str) -> Reply:
+        try:
+            after = int(request.query.get("after", "0"))
+            limit = int(request.query.get("limit", str(_PAGE)))
+        except ValueError:
+            raise Refusal(400, "after and limit: must be integers") from None
+        if after < 0 or not 1 <= limit <= _PAGE:
+            raise Refusal(400, f"after: from 0; limit: from 1 to {_PAGE}")
+        lines = await asyncio.to_thread(self.journal.read, after, limit)
+        return Reply(200, lines, "application/x-ndjson")
+
+    def close(self) -> None:
+        """After the last answer: everything on disk, and a snapshot that makes the next start short."""
+        self.journal.close()
+        if not self.journal.failed.done():
+            self._write_snapshot()
+
+    def _write_snapshot(self) -> None:
+        write_snapshot(self._snapshot, self.journal.durable_size, self.venue.to_snapshot())
