@@ -69,7 +69,7 @@ class Site:
 
 @dataclasses.dataclass(frozen=True)
 class Lab:
-    """A named set of sites. `block` (0-15) picks the networks; `demo` uses 0, `test` uses 1."""
+    """A named set of sites. `block` (0-15) picks the networks; `demo` uses 0, `test` 1, the tests of up and down `scratch`."""
 
     name: str
     block: int
@@ -90,7 +90,7 @@ class Lab:
 
 
 REGION_NAMES: t.Final = ("us-east-1", "eu-west-1", "ap-northeast-1", "sa-east-1", "ap-southeast-1", "eu-central-1")
-BLOCKS: t.Final = {"demo": 0, "test": 1}
+BLOCKS: t.Final = {"demo": 0, "test": 1, "scratch": 2}
 
 
 def plan_lab(name: str, regions: int = 2) -> Lab:

@@ -20,6 +20,7 @@ import time
 
 from lab.errors import LabError
 from lab.model import Site
+from lab.shell import Argv
 
 # The child writes its own pid file and only then becomes the program. So there is no instant at which a program runs
 # that no pid file knows of, even when `up` is killed. The start time is field 22 of /proc/PID/stat; the command name
@@ -91,7 +92,7 @@ def known(site: Site) -> list[str]:
 def start(
     site: Site,
     name: str,
-    argv: c.Sequence[str | os.PathLike[str]],
+    argv: Argv,
     *,
     env: c.Mapping[str, str] | None = None,
     cwd: pathlib.Path | None = None,
@@ -114,7 +115,7 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **(env or {}), "PIDFILE": str(target)},
+            env={**_environment(), **(env or {}), "PIDFILE": str(target)},
             cwd=cwd or site.home,
             start_new_session=True,
         )
@@ -130,6 +131,11 @@ def start(
             break
         time.sleep(0.005)
     raise LabError(f"{site.name}: {name} did not start; see {log}\n{tail(site, name)}")
+
+
+def _environment() -> dict[str, str]:
+    """Ours without proxies: everything that the lab's programs talk to is on the lab's own network."""
+    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
 
 
 def stop(site: Site, name: str, timeout_s: float = 10) -> None:

@@ -11,9 +11,12 @@ import subprocess
 
 from lab.errors import LabError
 
+#: A command; paths may stand in it as they are.
+Argv = c.Iterable[str | os.PathLike[str]]
+
 
 def run(
-    argv: c.Sequence[str | os.PathLike[str]],
+    argv: Argv,
     *,
     check: bool = True,
     timeout_s: float = 60,

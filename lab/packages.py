@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Debian packages that the lab runs on; installed when they are missing."""
+
+from __future__ import annotations
+
+import pathlib
+
+from lab.shell import run
+from lab.steps import Steps
+
+PACKAGES = (
+    "containerd",
+    "runc",
+    "containernetworking-plugins",
+    "nftables",
+    "conntrack",
+    "debootstrap",
+    "skopeo",
+    "docker-registry",
+    "iproute2",
+    "openssl",
+    "iptables",
+    "kmod",
+    "procps",
+)
+
+_STATUS = pathlib.Path("/var/lib/dpkg/status")
+
+
+def installed(status: str) -> set[str]:
+    """Names of the installed packages out of dpkg's status file."""
+    found = set()
+    for paragraph in status.split("\n\n"):
+        name = ""
+        for line in paragraph.splitlines():
+            if line.startswith("Package: "):
+                name = line.removeprefix("Package: ")
+            elif line == "Status: install ok installed":
+                found.add(name)
+    return found
+
+
+def missing() -> list[str]:
+    present = installed(_STATUS.read_text(errors="replace")) if _STATUS.exists() else set()
+    return [name for name in PACKAGES if name not in present]
+
+
+def install(steps: Steps) -> None:
+    """Nothing when all are there: no look at the network, no time."""
+    absent = missing()
+    if not absent:
+        return
+    # Debian starts a daemon of what it installs; the lab runs its own, in the regions' networks.
+    policy = pathlib.Path("/usr/sbin/policy-rc.d")
+    ours = not policy.exists()
+    if ours:
+        policy.write_text("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+    try:
+        with steps.step("packages", f"installed {', '.join(absent)}"):
+            quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+            run(["apt-get", "update", "-q"], timeout_s=300, env=quiet)
+            command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *absent]
+            run(command, timeout_s=900, env=quiet)
+    finally:
+        if ours:
+            policy.unlink(missing_ok=True)

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a lab up: each step printed with its time, the sites side by side, everything repeatable."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import concurrent.futures
+import functools
+import importlib
+import importlib.util
+
+from lab import checks, control_plane, network, node, packages, state
+from lab.binaries import Binaries, prepare
+from lab.down import down, leftover_sites
+from lab.errors import LabError
+from lab.kube import Kube
+from lab.model import Lab, Site
+from lab.steps import Steps
+
+
+def up(lab: Lab, steps: Steps) -> None:
+    """A whole lab, whatever was there before: nothing, half of one, a dead one."""
+    running = state.living(lab)
+    checks.machine(fresh=not running)
+    packages.install(steps)
+    refusal = state.refusal(lab, state.owner(lab), running, state.CHECKOUT)
+    if refusal:
+        raise LabError(refusal)
+    if not running and leftover_sites(lab):
+        with steps.step("lab", "cleaned what a dead lab had left"):
+            down(lab, steps)
+    checks.wires(lab)
+    bins = prepare(steps)
+    state.claim(lab)
+    with steps.step("lab", f"networks of {', '.join(site.name for site in lab.sites)}"):
+        network.guard_supernet()
+        for site in lab.sites:
+            network.connect(site)
+    with concurrent.futures.ThreadPoolExecutor(len(lab.sites) + 2) as pool:
+        images = pool.submit(_images, lab, steps)
+        sites = [pool.submit(_site, lab, site, bins, steps) for site in lab.sites]
+        for done in [*sites, images]:
+            done.result()
+        state.write_kubeconfig(lab)
+        for done in [pool.submit(_exchange, site, steps) for site in lab.regions]:
+            done.result()
+    state.write_state(lab)
+
+
+def _site(lab: Lab, site: Site, bins: Binaries, steps: Steps) -> None:
+    with steps.step(site.name, "API server ready"):
+        control_plane.start(site, bins)
+        if site.has_node:
+            node.start_containerd(site, lab, bins)
+        control_plane.wait(site)
+    control_plane.start_controllers(site, bins)
+    if not site.has_node:
+        return
+    kube = Kube(site.admin_kubeconfig)
+    with steps.step(site.name, "node Ready"):
+        node.start_kubelet(site, bins)
+        node.install_storage(site, kube)
+        node.wait(site, kube)
+    for module, text in (
+        ("metrics_server", "metrics-server"),
+        ("gateway", "gateway (Envoy Gateway)"),
+        ("monitoring", "Prometheus"),
+    ):
+        _addon(module, "start", steps, site.name, text, site, bins)
+
+
+def _images(lab: Lab, steps: Steps) -> None:
+    _addon("registry", "start", steps, "registry", "registry answers", lab)
+    _addon("images", "build_and_push", steps, "registry", "images built and pushed", lab)
+
+
+def _exchange(site: Site, steps: Steps) -> None:
+    _addon("exchange_install", "install", steps, site.name, "exchange's engine", site)
+
+
+def _addon(module: str, function: str, steps: Steps, who: str, text: str, *args: object) -> None:
+    if importlib.util.find_spec(f"lab.{module}") is None:
+        return
+    call: c.Callable[..., object] = getattr(importlib.import_module(f"lab.{module}"), function)
+    with steps.step(who, text):
+        functools.partial(call, *args)()
