@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
-from aiohttp import web
-
 from . import faults
 from .http_client import HttpClient
+from .http_server import Reply, Request
 from .orders import Refusal, check_rules, is_client_order_id, parse_order
-from .service import Reply, Service, Unavailable, refuse
+from .service import Service, Unavailable, refuse
 from .settings import Settings
 from .upstream import Away, Upstream
 
@@ -29,13 +28,13 @@ class CoreApi:
 
     def attach(self, service: Service) -> None:
         service.route("POST", "/orders", self._place)
-        service.route("DELETE", "/orders/{part}", self._cancel)
-        service.route("GET", "/orders/{part}", self._query)
+        service.route("DELETE", "/orders/{id}", self._cancel)
+        service.route("GET", "/orders/{id}", self._query)
         service.ready = not faults.never_ready(self._settings.service, self._settings.version)
 
-    async def _place(self, request: web.BaseRequest, _part: str) -> Reply:
+    async def _place(self, request: Request, _part: str) -> Reply:
         deadline = self._deadline()
-        body = await request.read()
+        body = request.body
         order = parse_order(body)
         if faults.fails_order(self._settings.service, self._settings.version, order.client_order_id):
             return refuse(500, "internal error")
@@ -45,10 +44,10 @@ class CoreApi:
         # After a lost answer the engine answers the next attempt with the first result: the client's id makes it safe.
         return await self._ask_engine("POST", "/orders", body, deadline)
 
-    async def _cancel(self, _request: web.BaseRequest, part: str) -> Reply:
+    async def _cancel(self, _request: Request, part: str) -> Reply:
         return await self._ask_engine("DELETE", self._path(part), b"", self._deadline())
 
-    async def _query(self, _request: web.BaseRequest, part: str) -> Reply:
+    async def _query(self, _request: Request, part: str) -> Reply:
         return await self._ask_engine("GET", self._path(part), b"", self._deadline())
 
     def _deadline(self) -> float:

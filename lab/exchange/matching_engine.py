@@ -9,12 +9,12 @@ import asyncio
 import sys
 
 import prometheus_client
-from aiohttp import web
 
+from .http_server import Reply, Request
 from .journal import Journal, JournalError, encode, read_snapshot, recover, write_snapshot
 from .orders import Refusal, is_client_order_id, parse_order
 from .pairs import PAIRS
-from .service import Reply, Service, json_reply
+from .service import Service, json_reply
 from .settings import Settings
 from .venue import Event, Venue, cancelled_result, order_result, placed_result
 
@@ -50,9 +50,9 @@ class MatchingEngine:
 
     def attach(self, service: Service) -> None:
         service.route("POST", "/orders", self._place)
-        service.route("DELETE", "/orders/{part}", self._cancel)
-        service.route("GET", "/orders/{part}", self._query)
-        service.route("GET", "/books/{part}", self._book)
+        service.route("DELETE", "/orders/{id}", self._cancel)
+        service.route("GET", "/orders/{id}", self._query)
+        service.route("GET", "/books/{id}", self._book)
         service.route("GET", "/journal", self._journal)
         gauge = prometheus_client.Gauge(
             "engine_sequence", "Number of the last accepted event.", registry=service.registry
@@ -66,17 +66,17 @@ class MatchingEngine:
             self.journal.append(encode(event))
         await self.journal.settled()
 
-    async def _place(self, request: web.BaseRequest, _part: str) -> Reply:
-        order, event = self.venue.place(parse_order(await request.read()))
+    async def _place(self, request: Request, _part: str) -> Reply:
+        order, event = self.venue.place(parse_order(request.body))
         await self._settled(event)
         return json_reply(200, placed_result(order))
 
-    async def _cancel(self, _request: web.BaseRequest, part: str) -> Reply:
+    async def _cancel(self, _request: Request, part: str) -> Reply:
         order, event = self.venue.cancel(part)
         await self._settled(event)
         return json_reply(200, cancelled_result(order))
 
-    async def _query(self, _request: web.BaseRequest, part: str) -> Reply:
+    async def _query(self, _request: Request, part: str) -> Reply:
         order = self.venue.orders.get(part) if is_client_order_id(part) else None
         if order is None:
             raise Refusal(404, "no such order")
@@ -84,15 +84,16 @@ class MatchingEngine:
         await self.journal.settled()
         return json_reply(200, result)
 
-    async def _book(self, _request: web.BaseRequest, part: str) -> Reply:
+    async def _book(self, _request: Request, part: str) -> Reply:
         depth = {"pair": part, "sequence": self.venue.sequence, **self.venue.depth(part)}
         await self.journal.settled()
         return json_reply(200, depth)
 
-    async def _journal(self, request: web.BaseRequest, _part: str) -> Reply:
+    async def _journal(self, request: Request, _part: str) -> Reply:
+        parameters = request.parameters()
         try:
-            after = int(request.query.get("after", "0"))
-            limit = int(request.query.get("limit", str(_PAGE)))
+            after = int(parameters.get("after", "0"))
+            limit = int(parameters.get("limit", str(_PAGE)))
         except ValueError:
             raise Refusal(400, "after and limit: must be integers") from None
         if after < 0 or not 1 <= limit <= _PAGE:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from aiohttp import web
-
+from .http_server import Reply, Request
 from .pairs import PAIRS
-from .service import Reply, Service, json_reply, refuse
+from .service import Service, json_reply, refuse
 
 
 class ReferenceData:
@@ -22,11 +21,11 @@ class ReferenceData:
 
     def attach(self, service: Service) -> None:
         service.route("GET", "/pairs", self._list)
-        service.route("GET", "/pairs/{part}", self._get)
+        service.route("GET", "/pairs/{id}", self._get)
         service.ready = True
 
-    async def _list(self, _request: web.BaseRequest, _part: str) -> Reply:
+    async def _list(self, _request: Request, _part: str) -> Reply:
         return self._all
 
-    async def _get(self, _request: web.BaseRequest, part: str) -> Reply:
+    async def _get(self, _request: Request, part: str) -> Reply:
         return self._each.get(part) or refuse(404, "no such pair")

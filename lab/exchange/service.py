@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import signal
 import sys
@@ -15,8 +14,8 @@ import traceback
 import typing as t
 
 import prometheus_client
-from aiohttp import web
 
+from .http_server import HttpServer, Reply, Request
 from .orders import Refusal
 from .settings import Settings
 
@@ -27,13 +26,8 @@ _FINISH_S: t.Final = 15.0
 _UNCOUNTED: t.Final = ("/health/", "/metrics")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer before it has its version, slot and connection headers."""
-
-    status: int
-    body: bytes
-    content_type: str = "application/json"
+class Unavailable(Exception):
+    """Another service that is needed for the answer is away: 503."""
 
 
 def json_reply(status: int, value: t.Any) -> Reply:
@@ -44,27 +38,19 @@ def refuse(status: int, reason: str) -> Reply:
     return json_reply(status, {"reason": reason})
 
 
-class Unavailable(Exception):
-    """Another service that is needed for the answer is away: 503."""
-
-
 #: A handler gets the request and the last part of its path where the route has one.
-Handler = t.Callable[[web.BaseRequest, str], t.Awaitable[Reply]]
+Handler = t.Callable[[Request, str], t.Awaitable[Reply]]
 
 
 class Service:
-    """One HTTP server. aiohttp's low-level server carries it: an application with router and middlewares costs more per
-    request than everything that this class does."""
+    """One HTTP server with the health and metrics that the platform asks for."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.ready = False
         self.registry = prometheus_client.CollectorRegistry()
         self._routes: dict[tuple[str, str], tuple[str, Handler]] = {}
-        self._draining = False
-        self._runner = web.ServerRunner(
-            web.Server(self._handle, access_log=None), handle_signals=False, shutdown_timeout=_FINISH_S
-        )
+        self._server = HttpServer(self._handle, {"x-version": settings.version, "x-slot": settings.slot})
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._requests = prometheus_client.Counter(
             "http_requests", "Answers by status and route.", ["code", "route"], registry=self.registry
@@ -79,31 +65,27 @@ class Service:
         # Looking a child up by its labels takes longer than counting.
         self._counters: dict[tuple[int, str], prometheus_client.Counter] = {}
         self._timers: dict[str, prometheus_client.Histogram] = {}
-        self._headers = {"x-version": settings.version, "x-slot": settings.slot}
 
     def route(self, method: str, template: str, handler: Handler) -> None:
-        """Serve `/name` or `/name/{part}`."""
+        """Serve `/name` or `/name/{id}`."""
         self._routes[(method, template)] = (template, handler)
         for code in ("200", "500"):
             # A counter that is there from the start: the first failure is an increase and not a new series.
             self._requests.labels(code, template)
         self._seconds.labels(template)
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _handle(self, request: Request) -> Reply:
         path = request.path
         if path.startswith(_UNCOUNTED):
-            return self._response(self._internal(path))
+            return self._internal(path)
         started = time.perf_counter()
         name, slash, part = path[1:].partition("/")
-        route, handler = self._routes.get(
-            (request.method, f"/{name}/{{part}}" if slash else f"/{name}"), ("other", None)
-        )
+        found = self._routes.get((request.method, f"/{name}/{{id}}" if slash else f"/{name}"))
+        route = found[0] if found is not None else "other"
         try:
-            reply = await handler(request, part) if handler is not None else refuse(404, "no such resource")
+            reply = await found[1](request, part) if found is not None else refuse(404, "no such resource")
         except Refusal as refusal:
             reply = refuse(refusal.status, refusal.reason)
-        except web.HTTPException as error:
-            reply = refuse(error.status, error.reason)
         except Unavailable as error:
             reply = refuse(503, str(error))
         except Exception:
@@ -111,7 +93,7 @@ class Service:
             traceback.print_exc()
             reply = refuse(500, "internal error")
         self._count(reply.status, route, time.perf_counter() - started)
-        return self._response(reply)
+        return reply
 
     def _count(self, status: int, route: str, seconds: float) -> None:
         counter = self._counters.get((status, route))
@@ -123,38 +105,27 @@ class Service:
         counter.inc()
         timer.observe(seconds)
 
-    def _response(self, reply: Reply) -> web.Response:
-        response = web.Response(
-            status=reply.status, body=reply.body, headers={**self._headers, "Content-Type": reply.content_type}
-        )
-        if self._draining:
-            response.force_close()
-        return response
-
     def _internal(self, path: str) -> Reply:
         if path == "/metrics":
-            return Reply(
-                200, prometheus_client.generate_latest(self.registry), "text/plain; version=0.0.4; charset=utf-8"
-            )
+            text = prometheus_client.generate_latest(self.registry)
+            return Reply(200, text, "text/plain; version=0.0.4; charset=utf-8")
         if path in ("/health/live", "/health/startup"):
             return json_reply(200, {"status": "ok"})
         if path == "/health/ready":
-            if self._draining:
+            if self._server.draining:
                 return json_reply(503, {"status": "ending"})
             return json_reply(200, {"status": "ok"}) if self.ready else json_reply(503, {"status": "not ready"})
         return refuse(404, "no such resource")
 
     async def start(self, host: str = "0.0.0.0") -> int:
         """Listen; returns the port."""
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, self.settings.port, backlog=1024).start()
-        return int(self._runner.addresses[0][1])
+        return await self._server.start(host, self.settings.port)
 
     async def stop(self) -> None:
         """Unready, serve for the linger time while telling every client to leave, finish what is under way, end."""
-        self._draining = True
+        self._server.draining = True
         await asyncio.sleep(self.settings.linger_s)
-        await self._runner.cleanup()
+        await self._server.stop(_FINISH_S)
 
 
 async def run_until_signal(service: Service, *failures: asyncio.Future[t.Any]) -> int:
