@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--name", default="demo", choices=sorted(BLOCKS), help="which lab (default: demo)")
         if name == "up":
             command.add_argument("--regions", type=int, default=2, help="number of regions (default: 2)")
+            command.add_argument("--bare", action="store_true", help="control planes and nodes only, no add-ons")
         if name == "logs":
             command.add_argument("site", nargs="?", help="only this region, or management")
             command.add_argument("program", nargs="?", help="only this program")
@@ -44,14 +45,14 @@ def _running_lab(name: str) -> Lab:
     return plan_lab(name, regions if isinstance(regions, int) else 2)
 
 
-def _up(lab: Lab) -> int:
+def _up(lab: Lab, bare: bool) -> int:
     from lab import state  # noqa: PLC0415
     from lab.up import up  # noqa: PLC0415
 
     checks.refuse(checks.python(sys.version_info[:2]), checks.root(os.geteuid()))
     steps = Steps()
     with state.locked(lab):
-        up(lab, steps)
+        up(lab, steps, bare=bare)
     steps.say("lab", f"{lab.name} is up: {', '.join(site.name for site in lab.regions)} and {lab.management.name}")
     steps.say("lab", f"look around: export KUBECONFIG={lab.kubeconfig}; stop: python -m lab down --name {lab.name}")
     return 0
@@ -106,7 +107,7 @@ def _kubeconfig(lab: Lab) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "up":
-        return _up(plan_lab(arguments.name, arguments.regions))
+        return _up(plan_lab(arguments.name, arguments.regions), arguments.bare)
     lab = _running_lab(arguments.name)
     if arguments.command == "logs":
         return _logs(lab, arguments.site, arguments.program, arguments.lines)

@@ -79,10 +79,11 @@ def _site_down(site: Site, steps: Steps) -> None:
         # What is left keeps nothing that outlives the lab: no need to wait for a polite end.
         for name in _BASE[3:]:
             programs.stop(site, name, timeout_s=0)
-        leftovers.kill_all(lambda: leftovers.processes_in_netns(site))
+        pods = leftovers.pod_namespaces(site)
+        leftovers.kill_all(lambda: leftovers.processes_in_netns(site.netns, *pods))
         leftovers.kill_all(lambda: leftovers.processes_in_cgroups(site))
         leftovers.unmount(site.home)
-        for name in leftovers.pod_namespaces(site):
+        for name in pods:
             run(["ip", "netns", "delete", name], check=False)
         for record in leftovers.cni_records(site):
             record.unlink(missing_ok=True)

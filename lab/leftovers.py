@@ -38,19 +38,20 @@ def identities(pids: c.Iterable[int]) -> list[programs.Identity]:
     return found
 
 
-def processes_in_netns(site: Site) -> list[programs.Identity]:
-    """Every process inside the site's network: the control plane, containerd's shims, what add-ons started."""
-    try:
-        wanted = (_NETNS / site.netns).stat()
-    except OSError:
-        return []
+def processes_in_netns(*names: str) -> list[programs.Identity]:
+    """Every process inside these network namespaces: the control plane, containerd's shims, what add-ons started."""
+    wanted = set()
+    for name in names:
+        with contextlib.suppress(OSError):
+            status = (_NETNS / name).stat()
+            wanted.add((status.st_dev, status.st_ino))
     pids = []
-    for entry in pathlib.Path("/proc").iterdir():
+    for entry in pathlib.Path("/proc").iterdir() if wanted else ():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         with contextlib.suppress(OSError):
             here = (entry / "ns" / "net").stat()
-            if (here.st_dev, here.st_ino) == (wanted.st_dev, wanted.st_ino):
+            if (here.st_dev, here.st_ino) in wanted:
                 pids.append(int(entry.name))
     return identities(pids)
 
@@ -107,7 +108,10 @@ def unmount(folder: pathlib.Path) -> None:
 
 def cni_records(site: Site) -> list[pathlib.Path]:
     """CNI's notes about the region's pods; each names the pod's network namespace."""
-    return sorted(_CNI_RECORDS.glob(f"**/{cni_network(site)}-*"))
+    own = sorted(_CNI_RECORDS.glob(f"**/{cni_network(site)}-*-eth0"))
+    # The loopback's note carries no network's name, only the same container's id.
+    ids = [record.name.removeprefix(f"{cni_network(site)}-").removesuffix("-eth0") for record in own]
+    return own + [record for item in ids for record in _CNI_RECORDS.glob(f"**/cni-loopback-{item}-lo")]
 
 
 def pod_namespaces(site: Site) -> list[str]:

@@ -69,7 +69,7 @@ class Site:
 
 @dataclasses.dataclass(frozen=True)
 class Lab:
-    """A named set of sites. `block` (0-15) picks the networks; `demo` uses 0, `test` 1, the tests of up and down `scratch`."""
+    """A named set of sites. `block` (0-15) picks the networks: 0 for `demo`, 1 for `test`, 2 for `scratch`."""
 
     name: str
     block: int
@@ -90,6 +90,7 @@ class Lab:
 
 
 REGION_NAMES: t.Final = ("us-east-1", "eu-west-1", "ap-northeast-1", "sa-east-1", "ap-southeast-1", "eu-central-1")
+#: `scratch` is for the tests of up and down themselves, which must not take the lab of the other tests away.
 BLOCKS: t.Final = {"demo": 0, "test": 1, "scratch": 2}
 
 

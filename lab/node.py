@@ -101,8 +101,8 @@ def kubelet_config(site: Site) -> dict[str, object]:
         "tlsPrivateKeyFile": f"{keys}/node.key",
         "containerRuntimeEndpoint": f"unix://{socket(site)}",
         "cgroupDriver": "cgroupfs",
-        # The machine is not this kubelet's alone: it must not claim it, only name the place of its containers.
-        "cgroupsPerQOS": False,
+        # Several kubelets share the machine: each has a cgroup of its own for its pods, and claims no more of it.
+        "cgroupsPerQOS": True,
         "enforceNodeAllocatable": [],
         "cgroupRoot": cgroup(site),
         "failCgroupV1": False,

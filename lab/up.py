@@ -20,8 +20,8 @@ from lab.model import Lab, Site
 from lab.steps import Steps
 
 
-def up(lab: Lab, steps: Steps) -> None:
-    """A whole lab, whatever was there before: nothing, half of one, a dead one."""
+def up(lab: Lab, steps: Steps, *, bare: bool = False) -> None:
+    """A whole lab, whatever was there before: nothing, half of one, a dead one. Bare: control planes and nodes only."""
     running = state.living(lab)
     checks.machine(fresh=not running)
     packages.install(steps)
@@ -39,17 +39,17 @@ def up(lab: Lab, steps: Steps) -> None:
         for site in lab.sites:
             network.connect(site)
     with concurrent.futures.ThreadPoolExecutor(len(lab.sites) + 2) as pool:
-        images = pool.submit(_images, lab, steps)
-        sites = [pool.submit(_site, lab, site, bins, steps) for site in lab.sites]
-        for done in [*sites, images]:
+        images = [] if bare else [pool.submit(_images, lab, steps)]
+        sites = [pool.submit(_site, lab, site, bins, steps, bare) for site in lab.sites]
+        for done in [*sites, *images]:
             done.result()
         state.write_kubeconfig(lab)
-        for done in [pool.submit(_exchange, site, steps) for site in lab.regions]:
+        for done in [] if bare else [pool.submit(_exchange, site, steps) for site in lab.regions]:
             done.result()
     state.write_state(lab)
 
 
-def _site(lab: Lab, site: Site, bins: Binaries, steps: Steps) -> None:
+def _site(lab: Lab, site: Site, bins: Binaries, steps: Steps, bare: bool) -> None:
     with steps.step(site.name, "API server ready"):
         control_plane.start(site, bins)
         if site.has_node:
@@ -63,6 +63,8 @@ def _site(lab: Lab, site: Site, bins: Binaries, steps: Steps) -> None:
         node.start_kubelet(site, bins)
         node.install_storage(site, kube)
         node.wait(site, kube)
+    if bare:
+        return
     for module, text in (
         ("metrics_server", "metrics-server"),
         ("gateway", "gateway (Envoy Gateway)"),
