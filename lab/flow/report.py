@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The figures of a run as JSON and as lines to read. No I/O."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .reconcile import Reconciliation
+from .run import Flow
+
+_SHOWN_IDS: t.Final = 20
+
+
+def figures(
+    flow: Flow,
+    started_at: float,
+    ended_at: float,
+    reconciliation: Reconciliation | None,
+    engines: t.Mapping[str, tuple[str, int]],
+) -> dict[str, t.Any]:
+    """Everything that is known about the run. Without a reconciliation lost and duplicated are null: not known."""
+    tally = flow.tally
+    found = reconciliation
+    return {
+        "run": flow.run_id,
+        "rate": flow.plan.rate,
+        "started_at": round(started_at, 3),
+        "ended_at": round(ended_at, 3),
+        "totals": {
+            "sent": flow.sent,
+            **tally.counts(),
+            "failed_by_healthy_versions": tally.failed_by_healthy(flow.plan.bad_versions),
+            "reconciled": found is not None,
+            "lost": None if found is None else len(found.lost),
+            "duplicated": None if found is None else len(found.duplicated),
+            "accepted_orders": None if found is None else found.accepted,
+            "accepted_unacknowledged": None if found is None else found.unacknowledged,
+            "skipped": flow.skipped,
+            "most_in_flight": flow.most_in_flight,
+            "latest_send_ms": round(flow.latest_send_s * 1000, 1),
+        },
+        "kinds": {kind: tally.counts(kind=kind) for kind in ("order", "cancel", "query")},
+        "failed_by_version": tally.failed_by_version(),
+        "bad_versions": list(flow.plan.bad_versions),
+        "versions": tally.versions(),
+        "regions": {
+            name: {
+                "gateway": url,
+                "engine": engines.get(name, ("", 0))[0],
+                "last_sequence": engines.get(name, ("", 0))[1],
+                "sent": flow.sent_to(name),
+                **tally.counts(region=name),
+                "versions": tally.versions(name),
+            }
+            for name, url in flow.plan.gateways.items()
+        },
+        "latency_ms": tally.latency(),
+        "lost": [] if found is None else [_line(ack) for ack in found.lost[:_SHOWN_IDS]],
+        "duplicated": [] if found is None else list(found.duplicated[:_SHOWN_IDS]),
+        "bad_answers": tally.bad_answers(),
+        "per_second": tally.per_second(),
+    }
+
+
+def _line(acknowledgement: t.Any) -> str:
+    return (
+        f"{acknowledgement.region}: {acknowledgement.kind} {acknowledgement.client_order_id} "
+        f"was acknowledged as {acknowledgement.sequence}"
+    )
+
+
+def is_whole(report: t.Mapping[str, t.Any]) -> bool:
+    """Whether every acknowledgement is in a journal, once."""
+    totals = report["totals"]
+    return bool(totals["reconciled"] and totals["lost"] == 0 and totals["duplicated"] == 0)
+
+
+def summary(report: t.Mapping[str, t.Any], seconds: float) -> list[str]:
+    """The same to read."""
+    totals, latency = report["totals"], report["latency_ms"]
+    lines = [
+        f"run {report['run']}: {seconds:.1f} s at {report['rate']:g} orders/s over {len(report['regions'])} regions",
+        f"  sent {totals['sent']}  acknowledged {totals['acknowledged']}  refused {totals['refused']}"
+        f"  failed {totals['failed']}  failed by healthy versions {totals['failed_by_healthy_versions']}",
+    ]
+    for version, codes in report["failed_by_version"].items():
+        seen = report["versions"][version]
+        span = seen["last_bad_at"] - seen["first_bad_at"]
+        text = ", ".join(f"{number} x {code}" for code, number in codes.items())
+        lines.append(f"  failed by version {version}: {text}; first to last bad answer {span:.2f} s")
+    lines.append("  latency " + "  ".join(f"{name} {latency[name]:g} ms" for name in ("p50", "p95", "p99", "max")))
+    if totals["reconciled"]:
+        lines.append(
+            f"  lost {totals['lost']}  duplicated {totals['duplicated']}"
+            f"  (accepted without an acknowledgement {totals['accepted_unacknowledged']})"
+        )
+        lines += [f"  LOST {text}" for text in report["lost"]]
+        lines += [f"  DUPLICATED {text}" for text in report["duplicated"]]
+    else:
+        lines.append("  lost and duplicated are not known: a journal could not be read")
+    return lines
