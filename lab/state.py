@@ -20,13 +20,15 @@ from lab.errors import LabError
 from lab.model import Lab
 from lab.node import REGISTRY
 
+LOCKS = pathlib.Path("/run/lock")
+
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
 
 
 @contextlib.contextmanager
 def locked(lab: Lab) -> c.Iterator[None]:
     """One `up` or `down` of a lab at a time. The kernel gives the lock back, even after a kill -9."""
-    path = pathlib.Path(f"/run/lock/pincex-lab-{lab.name}.lock")
+    path = LOCKS / f"pincex-lab-{lab.name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:
