@@ -79,6 +79,7 @@ test-e2e: $(READY) ## Releases on the lab, end to end (root)
 ##@ Work on it
 .PHONY: venv format constraints build clean bench
 venv: $(READY) ## Make or update .venv
+	@:
 
 format: $(READY) ## Format Python as lint wants it
 	@$(BIN)/ruff format; $(BIN)/ruff check --fix

@@ -25,6 +25,9 @@ ln -sfn "${XDG_CACHE_HOME:-$HOME/.cache}/pip" "$home/.cache/pip"
 # same work can be done by Python's own ensurepip; where ansible-test finds the file, it does not download it.
 cp tools/get_pip.py "$home/.ansible/test/cache/get_pip_24_2.py"
 
+# Only this folder: the link in .venv would make ansible-galaxy say that the collection is installed already.
+export ANSIBLE_COLLECTIONS_PATH=$work
+
 rm -rf "$work"
 mkdir -p "$work"
 "$bin/ansible-galaxy" collection build --output-path "$work" >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
