@@ -57,7 +57,7 @@ def _namespaces() -> set[str]:
 def _processes() -> set[str]:
     """Processes that mention this lab in any way, or sit in a network namespace that nobody can name any more."""
     named = _namespace_ids()
-    own = os.stat("/proc/self/ns/net")
+    own = pathlib.Path("/proc/self/ns/net").stat()
     found = set()
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -77,7 +77,7 @@ def _processes() -> set[str]:
 
 
 def _cgroups() -> set[str]:
-    found = set()
+    found: set[str] = set()
     for line in pathlib.Path("/proc/mounts").read_text().splitlines():
         _, point, kind = line.split()[:3]
         if kind in ("cgroup", "cgroup2"):
