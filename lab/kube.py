@@ -10,6 +10,7 @@ import functools
 import json
 import pathlib
 import time
+import types
 import typing as t
 import urllib.parse
 
@@ -171,6 +172,8 @@ class _Answer(t.NamedTuple):
     status: int
     reason: str
     data: bytes
+    # Newer clients read the field, older ones call the method.
+    headers: t.Mapping[str, str] = types.MappingProxyType({})
 
-    def getheaders(self) -> dict[str, str]:
-        return {}
+    def getheaders(self) -> t.Mapping[str, str]:
+        return self.headers
