@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decisions of a release that playbooks and roles need as data. The work is in `module_utils/_catalogue`."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping, Sequence
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue import (
+    manifests,
+    model,
+    plan,
+    plan_back,
+    request,
+    verdicts,
+)
+
+JsonObject = dict[str, t.Any]
+
+
+def slot_manifests(
+    services: Mapping[str, t.Any], versions: Mapping[str, str], region: str, namespace: str
+) -> dict[str, dict[str, list[JsonObject]]]:
+    catalogue = _catalogue(services)
+    return {
+        name: {
+            slot: manifests.slot_manifests(catalogue[name], slot, version, region, namespace) for slot in model.SLOTS
+        }
+        for name, version in versions.items()
+        if catalogue[name].template is None
+    }
+
+
+def deploy_plan(
+    before: Mapping[str, t.Any],
+    services: Mapping[str, t.Any],
+    versions: Mapping[str, str],
+    rendered: plan.Manifests,
+    profiles: Mapping[str, Mapping[str, t.Any]],
+) -> JsonObject:
+    situation = plan.Situation(before, rendered, profiles)
+    made, problems = plan.deploy_plan(_catalogue(services), versions, situation)
+    return {**made, "problems": problems}
+
+
+def rollback_plan(
+    before: Mapping[str, t.Any],
+    services: Mapping[str, t.Any],
+    revision: Mapping[str, t.Any],
+    profiles: Mapping[str, Mapping[str, t.Any]],
+) -> JsonObject:
+    made, problems = plan_back.rollback_plan(_catalogue(services), revision, before, profiles)
+    return {**made, "problems": problems}
+
+
+def judgement(
+    before: Mapping[str, t.Any], services: Mapping[str, t.Any], profiles: Mapping[str, Mapping[str, t.Any]]
+) -> JsonObject:
+    return plan.judgement(_catalogue(services), plan.Situation(before, {}, profiles))
+
+
+def pick_revision(history: Sequence[Mapping[str, t.Any]], wanted: t.Any = None) -> JsonObject:
+    number, problem = request.pick_revision(history, wanted)
+    return {"number": number, "problem": problem}
+
+
+def _catalogue(services: Mapping[str, t.Any]) -> dict[str, model.Service]:
+    try:
+        return model.parse_catalogue(services)
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    """Filters of the collection."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {
+            "deploy_plan": deploy_plan,
+            "failure_reason": verdicts.failure_reason,
+            "judgement": judgement,
+            "pick_revision": pick_revision,
+            "release_summary": lambda regions, kind, decision: verdicts.summarise(kind, decision, regions),
+            "request_problems": request.request_problems,
+            "rollback_plan": rollback_plan,
+            "share_of": verdicts.share_of,
+            "slot_manifests": slot_manifests,
+            "wanted_versions": request.wanted_versions,
+        }

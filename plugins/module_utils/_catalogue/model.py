@@ -1,0 +1,236 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The service catalogue: what one entry may say, and what is wrong with it. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.tiers import CycleError, tiers_of
+
+STRATEGIES: t.Final[Mapping[str, tuple[int, ...]]] = {
+    "canary": (10, 25, 50, 100),
+    "blue_green": (100,),
+    "rolling": (),
+}
+
+SLOTS: t.Final = ("blue", "green")
+
+#: A version is an image tag and a label value at once, so it has to be valid as both.
+VERSION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+
+#: Kubernetes takes a Service name of 63 characters; `-green` is ours.
+NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,50}[a-z0-9])?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Hpa:
+    min: int
+    max: int
+    cpu: int = 70
+    memory: int = 80
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """One entry of the catalogue, with every default filled in."""
+
+    name: str
+    image: str
+    port: int = 8080
+    strategy: str = "canary"
+    steps: tuple[int, ...] = STRATEGIES["canary"]
+    replicas: int = 2
+    depends_on: tuple[str, ...] = ()
+    hostnames: tuple[str, ...] = ()
+    gateway: str = "exchange"
+    gate_profile: str = "default"
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    resources: Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    hpa: Hpa | None = None
+    pdb: Mapping[str, t.Any] = dataclasses.field(default_factory=lambda: {"max_unavailable": 1})
+    probes: Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    circuit_breaker: Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    rolling: Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    run_as_user: int = 10001
+    prestop_s: int = 5
+    grace_s: int = 45
+    metrics_path: str = "/metrics"
+    template: str | None = None
+
+
+PROBES: t.Final[Mapping[str, t.Any]] = {
+    "startup": "/health/startup",
+    "ready": "/health/ready",
+    "live": "/health/live",
+    "period_s": 5,
+    "timeout_s": 2,
+    "startup_failures": 60,
+    "ready_failures": 2,
+    "live_failures": 3,
+}
+CIRCUIT_BREAKER: t.Final[Mapping[str, t.Any]] = {"failure_threshold": 5, "reset_s": 10, "timeout_s": 2}
+ROLLING: t.Final[Mapping[str, t.Any]] = {"max_surge": 1, "max_unavailable": 0}
+
+_KNOWN: t.Final = tuple(field.name for field in dataclasses.fields(Service) if field.name != "name")
+_NUMBERS: t.Final = {
+    "port": (1, 65535),
+    "replicas": (1, 1000),
+    "prestop_s": (0, 600),
+    "grace_s": (1, 3600),
+    "run_as_user": (1, 2**31 - 1),
+}
+
+
+def parse_catalogue(services: Mapping[str, t.Any]) -> dict[str, Service]:
+    """The catalogue as values. Raises ValueError with every problem when it has any."""
+    problems = catalogue_problems(services)
+    if problems:
+        raise ValueError(" ".join(problems))
+    return {name: _service(name, entry) for name, entry in services.items()}
+
+
+def catalogue_problems(services: t.Any, gate_profiles: Mapping[str, t.Any] | None = None) -> list[str]:
+    """Everything that is wrong with the catalogue, one sentence each, naming the option.
+
+    Gate profiles are compared only when they are given.
+    """
+    if not isinstance(services, Mapping) or not services:
+        return ["services: the catalogue is empty; describe at least one service."]
+    problems: list[str] = []
+    for name, entry in services.items():
+        problems += _entry_problems(str(name), entry, gate_profiles)
+    known = {name: entry for name, entry in services.items() if isinstance(entry, Mapping)}
+    edges: dict[str, tuple[str, ...]] = {}
+    for name, entry in known.items():
+        wanted = entry.get("depends_on") or []
+        if not isinstance(wanted, list | tuple):
+            problems.append(f"services.{name}.depends_on: use a list of service names.")
+            wanted = []
+        for other in wanted:
+            if other not in services:
+                problems.append(f"services.{name}.depends_on: unknown service {other}{_hint(str(other), services)}.")
+        edges[name] = tuple(other for other in wanted if other in known)
+    try:
+        tiers_of(edges)
+    except CycleError as error:
+        problems.append(f"services: {error}; take one depends_on out of the circle.")
+    return problems
+
+
+def _entry_problems(name: str, entry: t.Any, gate_profiles: Mapping[str, t.Any] | None) -> list[str]:
+    option = f"services.{name}"
+    if not NAME.fullmatch(name):
+        return [f"{option}: a service name has lower-case letters, digits and hyphens, at most 52 of them."]
+    if not isinstance(entry, Mapping):
+        return [f"{option}: use a mapping with at least an image."]
+    problems = [f"{option}.{key}: unknown option{_hint(key, _KNOWN)}." for key in entry if key not in _KNOWN]
+    image = entry.get("image")
+    if not image or not isinstance(image, str):
+        problems.append(f"{option}.image: missing; name the image without a tag.")
+    elif "@" in image or ":" in image.rpartition("/")[2]:
+        problems.append(f"{option}.image: {image} has a tag; the release adds the version.")
+    for key, (low, high) in _NUMBERS.items():
+        if key in entry and not _is_int(entry[key], low, high):
+            problems.append(f"{option}.{key}: {entry[key]!r} is not a number from {low} to {high}.")
+    strategy = entry.get("strategy", "canary")
+    if strategy not in STRATEGIES:
+        problems.append(f"{option}.strategy: {strategy!r} is unknown; use one of {', '.join(STRATEGIES)}.")
+    problems += _steps_problems(option, entry, strategy)
+    problems += _hpa_problems(option, entry.get("hpa"))
+    problems += [
+        f"{option}.{key}: use a mapping."
+        for key in ("env", "resources", "pdb", "probes", "circuit_breaker", "rolling")
+        if key in entry and not isinstance(entry[key], Mapping)
+    ]
+    problems += [
+        f"{option}.{key}: use a list."
+        for key in ("hostnames", "command", "args")
+        if key in entry and not isinstance(entry[key], list | tuple)
+    ]
+    for key, defaults in (("probes", PROBES), ("circuit_breaker", CIRCUIT_BREAKER), ("rolling", ROLLING)):
+        given = entry.get(key)
+        if isinstance(given, Mapping):
+            problems += [
+                f"{option}.{key}.{inner}: unknown option{_hint(inner, defaults)}."
+                for inner in given
+                if inner not in defaults
+            ]
+    grace, prestop = entry.get("grace_s", Service.grace_s), entry.get("prestop_s", Service.prestop_s)
+    if _is_int(grace, 1) and _is_int(prestop, 0) and int(grace) <= int(prestop):
+        problems.append(f"{option}.grace_s: {grace} leaves no time after prestop_s ({prestop}) to finish requests.")
+    profile = entry.get("gate_profile", "default")
+    if gate_profiles is not None and profile not in gate_profiles:
+        problems.append(f"{option}.gate_profile: unknown profile {profile}{_hint(str(profile), gate_profiles)}.")
+    return problems
+
+
+def _steps_problems(option: str, entry: Mapping[str, t.Any], strategy: str) -> list[str]:
+    if "steps" not in entry:
+        return []
+    steps = entry["steps"]
+    if strategy == "rolling":
+        return [f"{option}.steps: a rolling service changes in place and has no steps."]
+    sound = isinstance(steps, list | tuple) and steps and all(_is_int(step, 1, 100) for step in steps)
+    if not sound or sorted({int(step) for step in steps}) != [int(step) for step in steps] or int(steps[-1]) != 100:
+        return [f"{option}.steps: {steps!r} does not rise from at least 1 to 100."]
+    return []
+
+
+def _hpa_problems(option: str, hpa: t.Any) -> list[str]:
+    if hpa is None:
+        return []
+    if not isinstance(hpa, Mapping):
+        return [f"{option}.hpa: use a mapping with min and max."]
+    known = [field.name for field in dataclasses.fields(Hpa)]
+    problems = [f"{option}.hpa.{key}: unknown option{_hint(key, known)}." for key in hpa if key not in known]
+    for key in known:
+        if key in hpa and not _is_int(hpa[key], 1):
+            problems.append(f"{option}.hpa.{key}: {hpa[key]!r} is not a number from 1.")
+        elif key in ("min", "max") and key not in hpa:
+            problems.append(f"{option}.hpa.{key}: missing.")
+    if not problems and int(hpa["min"]) > int(hpa["max"]):
+        problems.append(f"{option}.hpa: min {hpa['min']} is above max {hpa['max']}.")
+    return problems
+
+
+def _service(name: str, entry: Mapping[str, t.Any]) -> Service:
+    values: dict[str, t.Any] = {key: value for key, value in entry.items() if value is not None}
+    strategy = str(values.get("strategy", "canary"))
+    values["steps"] = tuple(int(step) for step in values.get("steps", STRATEGIES[strategy]))
+    for key in ("depends_on", "hostnames", "command", "args"):
+        if key in values:
+            values[key] = tuple(str(item) for item in values[key])
+    for key in _NUMBERS:
+        if key in values:
+            values[key] = int(values[key])
+    for key, defaults in (("probes", PROBES), ("circuit_breaker", CIRCUIT_BREAKER), ("rolling", ROLLING)):
+        values[key] = {**defaults, **values.get(key, {})}
+    values["env"] = {str(key): str(value) for key, value in values.get("env", {}).items()}
+    if "hpa" in values:
+        values["hpa"] = Hpa(**{key: int(value) for key, value in values["hpa"].items()})
+    return Service(name=name, **values)
+
+
+def _is_int(value: t.Any, low: int, high: int | None = None) -> bool:
+    """Numbers given with -e arrive as text."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return False
+    try:
+        number = int(value)
+    except ValueError:
+        return False
+    return number >= low and (high is None or number <= high)
+
+
+def _hint(word: str, known: t.Iterable[str]) -> str:
+    names = [str(name) for name in known]
+    close = difflib.get_close_matches(str(word), names, n=1)
+    return f"; did you mean {close[0]}?" if close else f" (known: {', '.join(sorted(names))})"

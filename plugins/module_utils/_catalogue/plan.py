@@ -1,0 +1,381 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of a release in one region, made from what runs there now. Pure.
+
+The role walks through the plan and decides nothing: every object, every weight and every question to the gate of every
+step stands in it before the first write.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import typing as t
+from collections.abc import Mapping, Sequence
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue import gates
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.manifests import (
+    DIGEST_ANNOTATION,
+    NAME_LABEL,
+    digest,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import SLOTS, Service
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.tiers import tiers_of
+
+JsonObject = dict[str, t.Any]
+Manifests = Mapping[str, Mapping[str, list[JsonObject]]]
+
+_HPA: t.Final = {"api_version": "autoscaling/v2", "kind": "HorizontalPodAutoscaler"}
+_DEPLOYMENT: t.Final = {"api_version": "apps/v1", "kind": "Deployment"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Move:
+    """What a release does to one service in one region."""
+
+    service: Service
+    version: str
+    was: str | None
+    source: str | None  # the slot that is live now; None at a first release
+    target: str  # the slot that gets the version; equals `source` for a rolling change
+    count: int
+
+    @property
+    def first(self) -> bool:
+        return self.source is None
+
+    @property
+    def in_place(self) -> bool:
+        return self.source == self.target
+
+    @property
+    def workload(self) -> JsonObject:
+        return {"kind": "Deployment", "name": f"{self.service.name}-{self.target}", "min_ready": self.count}
+
+
+@dataclasses.dataclass(frozen=True)
+class Situation:
+    """What the plan is made from, beside the services themselves."""
+
+    before: Mapping[str, t.Any]
+    manifests: Manifests
+    profiles: Mapping[str, Mapping[str, t.Any]]
+    gated_on_metrics: bool = True  # False for a way back: readiness and doomed pods only
+
+    @property
+    def namespace(self) -> str:
+        return str(self.before.get("namespace", "default"))
+
+    @property
+    def region(self) -> str:
+        return str(self.before.get("region", ""))
+
+    def find(self, kind: str, name: str) -> JsonObject | None:
+        for obj in self.before.get("objects") or []:
+            if obj["kind"] == kind and obj["metadata"]["name"] == name:
+                return t.cast(JsonObject, obj)
+        return None
+
+
+def deploy_plan(
+    services: Mapping[str, Service], versions: Mapping[str, str], situation: Situation
+) -> tuple[JsonObject, list[str]]:
+    """The plan, and the sentences for which there must not be one."""
+    moves: list[Move] = []
+    problems: list[str] = []
+    for name, version in versions.items():
+        service = services[name]
+        state = (situation.before.get("services") or {}).get(name) or {}
+        problem = _split(name, state, situation.region)
+        if problem:
+            problems.append(problem)
+            continue
+        move = _move(service, version, state)
+        if not _is_there(move, situation):
+            moves.append(move)
+    order = tiers_of({name: service.depends_on for name, service in services.items()})
+    return make_plan(moves, order, order, situation), problems
+
+
+def make_plan(
+    moves: Sequence[Move], prepare_order: list[list[str]], shift_order: list[list[str]], situation: Situation
+) -> JsonObject:
+    """Lay the moves out as prepare, steps, bake and finish."""
+    by_name = {move.service.name: move for move in moves}
+
+    def tiers(order: list[list[str]]) -> list[list[Move]]:
+        found = ([by_name[name] for name in tier if name in by_name] for tier in order)
+        return [tier for tier in found if tier]
+
+    prepare = []
+    for tier in tiers(prepare_order):
+        fresh = [move for move in tier if not move.in_place]
+        if fresh:
+            prepare.append(_prepare(fresh, situation))
+    steps = [step for tier in tiers(shift_order) for step in _steps(tier, situation)]
+    return {
+        "changes": bool(moves),
+        "versions": {move.service.name: move.version for move in moves},
+        "services": {
+            move.service.name: {
+                "version": move.version,
+                "was": move.was,
+                "source": move.source,
+                "target": move.target,
+                "count": move.count,
+            }
+            for move in moves
+        },
+        "prepare": prepare,
+        "steps": steps,
+        "bake": _bake(list(by_name.values()), situation),
+        # Asked again before each later wave and before the fleet's decision.
+        "judge": _gate(moves, situation, "judge_s", trip=False) if moves else None,
+        "finish": {"fields": [field for move in moves for field in _finish(move, situation)]},
+    }
+
+
+def _split(name: str, state: Mapping[str, t.Any], region: str) -> str | None:
+    weights = {slot: weight for slot, weight in (state.get("weights") or {}).items() if weight}
+    if len(weights) < 2:
+        return None
+    shares = " and ".join(f"{weight} % {slot}" for slot, weight in sorted(weights.items()))
+    return f"{region}: the route {name} is split ({shares}); give all traffic to one slot first."
+
+
+def _move(service: Service, version: str, state: Mapping[str, t.Any]) -> Move:
+    source = state.get("live_slot")
+    slots = state.get("slots") or {}
+    live = slots.get(source) or {}
+    floor = service.hpa.min if service.hpa else service.replicas
+    if source is None:
+        return Move(service, version, None, None, SLOTS[0], floor)
+    target = source if service.strategy == "rolling" else SLOTS[1 - SLOTS.index(source)]
+    # The catalogue may ask for more than runs now; less is the HPA's business after the release.
+    count = max(int(live.get("replicas") or 0), floor)
+    return Move(service, version, live.get("version"), source, target, count)
+
+
+def _is_there(move: Move, situation: Situation) -> bool:
+    """Whether the live slot already is what the release would make of it."""
+    if move.source is None or move.was != move.version:
+        return False
+    live = situation.find("Deployment", f"{move.service.name}-{move.source}")
+    noted = ((live or {}).get("metadata", {}).get("annotations") or {}).get(DIGEST_ANNOTATION)
+    return noted is not None and noted == _digest(move, situation)
+
+
+def _digest(move: Move, situation: Situation) -> str:
+    # Always of the same slot, so that the digest survives a change of colours.
+    return digest(situation.manifests[move.service.name][SLOTS[0]])
+
+
+def objects_of(move: Move, situation: Situation) -> list[JsonObject]:
+    """The slot's manifests as the release applies them: marked, and with the HPA held at the live count."""
+    found: list[JsonObject] = []
+    for manifest in situation.manifests[move.service.name][move.target]:
+        obj = copy.deepcopy(manifest)
+        if obj["kind"] == "Deployment":
+            annotations = obj["metadata"].setdefault("annotations", {})
+            annotations.setdefault(DIGEST_ANNOTATION, _digest(move, situation))
+        if obj["kind"] == "HorizontalPodAutoscaler":
+            spec = obj["spec"]
+            spec["minReplicas"] = max(move.count, int(spec.get("minReplicas", 1)))
+            spec["maxReplicas"] = max(int(spec["maxReplicas"]), spec["minReplicas"])
+            spec.setdefault("behavior", {}).setdefault("scaleDown", {})["selectPolicy"] = "Disabled"
+        found.append(obj)
+    if move.first:
+        # Both slots' Services exist from the start: a route may then name both.
+        other = situation.manifests[move.service.name][SLOTS[1 - SLOTS.index(move.target)]]
+        found += [copy.deepcopy(obj) for obj in other if obj["kind"] == "Service"]
+    return found
+
+
+def _scale(name: str, count: int) -> JsonObject:
+    return {**_DEPLOYMENT, "name": name, "path": "spec.replicas", "value": count}
+
+
+def _held(move: Move, situation: Situation) -> list[JsonObject]:
+    """Fields of a service that hold its scale during the release: target up, no HPA down."""
+    fields = [_scale(f"{move.service.name}-{move.target}", move.count)]
+    if move.source is None or move.in_place:
+        return fields
+    name = f"{move.service.name}-{move.source}"
+    hpa = situation.find("HorizontalPodAutoscaler", name)
+    if hpa is not None:
+        floor = max(move.count, int(hpa["spec"].get("minReplicas", 1)))
+        if int(hpa["spec"]["maxReplicas"]) < floor:
+            fields.append({**_HPA, "name": name, "path": "spec.maxReplicas", "value": floor})
+        fields.append({**_HPA, "name": name, "path": "spec.minReplicas", "value": floor})
+        fields.append({**_HPA, "name": name, "path": "spec.behavior.scaleDown.selectPolicy", "value": "Disabled"})
+    return fields
+
+
+def _finish(move: Move, situation: Situation) -> list[JsonObject]:
+    """Fields that end the release: HPAs free again, the old slot at zero."""
+    fields: list[JsonObject] = []
+    name = f"{move.service.name}-{move.target}"
+    for manifest in situation.manifests[move.service.name][move.target]:
+        if manifest["kind"] == "HorizontalPodAutoscaler":
+            fields += _free(name, manifest["spec"])
+    if move.source is not None and not move.in_place:
+        old = f"{move.service.name}-{move.source}"
+        hpa = situation.find("HorizontalPodAutoscaler", old)
+        if hpa is not None:
+            fields += _free(old, hpa["spec"])
+        fields.append(_scale(old, 0))
+    return fields
+
+
+def _free(name: str, spec: Mapping[str, t.Any]) -> list[JsonObject]:
+    policy = ((spec.get("behavior") or {}).get("scaleDown") or {}).get("selectPolicy") or "Max"
+    return [
+        {**_HPA, "name": name, "path": "spec.minReplicas", "value": int(spec.get("minReplicas", 1))},
+        {**_HPA, "name": name, "path": "spec.maxReplicas", "value": int(spec["maxReplicas"])},
+        {**_HPA, "name": name, "path": "spec.behavior.scaleDown.selectPolicy", "value": policy},
+    ]
+
+
+def _profiles(moves: Sequence[Move], situation: Situation) -> list[Mapping[str, t.Any]]:
+    return [situation.profiles.get(move.service.gate_profile) or {} for move in moves]
+
+
+def _gate(moves: Sequence[Move], situation: Situation, observe_key: str | None, trip: bool) -> JsonObject:
+    """The gate over services that move between the same two slots."""
+    metrics: list[JsonObject] = []
+    if observe_key is not None and situation.gated_on_metrics:
+        for move in moves:
+            if not move.first:
+                profile = situation.profiles.get(move.service.gate_profile) or {}
+                metrics += gates.metrics_of(
+                    profile, move.service.name, move.target, situation.namespace, situation.region
+                )
+    back = None
+    if trip and moves[0].source is not None and not moves[0].in_place:
+        back = {"routes": [move.service.name for move in moves], "to": moves[0].source}
+    return gates.gate_options(
+        _profiles(moves, situation),
+        workloads=[move.workload for move in moves],
+        metrics=metrics,
+        observe_key=observe_key,
+        trip=back,
+    )
+
+
+def _prepare(moves: list[Move], situation: Situation) -> JsonObject:
+    """Bring the idle slots of one tier up, without traffic.
+
+    A first release gets its route here, at 100: nobody uses it yet, and the next tier may need it to become ready.
+    """
+    return {
+        "name": f"prepare {_names(moves)}",
+        "objects": [obj for move in moves for obj in objects_of(move, situation)],
+        "fields": [field for move in moves for field in _held(move, situation)],
+        "allow_live": False,
+        "gate": _gate(moves, situation, None, trip=False),
+        "routes": [_route(move, 100) for move in moves if move.first],
+        "probes": [
+            {"name": move.service.name, "slot": move.target, "version": move.version}
+            for move in moves
+            if not move.first
+        ],
+    }
+
+
+def _steps(tier: list[Move], situation: Situation) -> list[JsonObject]:
+    """The steps of one tier. Services move together when they leave the same slot, so that one trip takes them back."""
+    steps: list[JsonObject] = []
+    rolling = [move for move in tier if move.in_place]
+    if rolling:
+        steps.append(
+            {
+                "name": f"{_names(rolling)} in place",
+                "objects": [obj for move in rolling for obj in objects_of(move, situation)],
+                "fields": [field for move in rolling for field in _held(move, situation)],
+                "allow_live": True,
+                "routes": [],
+                "gate": _gate(rolling, situation, "step_s", trip=False),
+            }
+        )
+    for group in _groups(tier):
+        for position in range(max(len(move.service.steps) for move in group)):
+            moving = [move for move in group if position < len(move.service.steps)]
+            shares = {move.service.steps[position] for move in moving}
+            if len(shares) == 1:
+                name = f"{_names(moving)} {shares.pop()} %"
+            else:
+                name = ", ".join(f"{move.service.name} {move.service.steps[position]} %" for move in moving)
+            steps.append(
+                {
+                    "name": name,
+                    "objects": [],
+                    "fields": [],
+                    "allow_live": False,
+                    "routes": [_route(move, move.service.steps[position]) for move in moving],
+                    "gate": _gate(group, situation, "step_s", trip=True),
+                }
+            )
+    return steps
+
+
+def _bake(moves: list[Move], situation: Situation) -> list[JsonObject]:
+    """The region's own gate after all steps: everything that moved is watched once more, together."""
+    groups = _groups(moves)
+    rolling = [move for move in moves if move.in_place]
+    first = [move for move in moves if move.first]
+    baked = [(group, True) for group in groups] + [(group, False) for group in (rolling, first) if group]
+    return [
+        {
+            "name": "bake" if len(baked) == 1 else f"bake {_names(group)}",
+            "gate": _gate(group, situation, "bake_s", trip),
+        }
+        for group, trip in baked
+    ]
+
+
+def _groups(moves: Sequence[Move]) -> list[list[Move]]:
+    groups = ([move for move in moves if move.source == slot and not move.in_place] for slot in SLOTS)
+    return [group for group in groups if group]
+
+
+def _route(move: Move, weight: int) -> JsonObject:
+    other = SLOTS[1 - SLOTS.index(move.target)]
+    service = move.service
+    return {
+        "name": service.name,
+        "weights": {move.target: weight, other: 100 - weight},
+        "port": service.port,
+        "hostnames": list(service.hostnames),
+        "parent": {"name": service.gateway},
+        # Enough ready pods for the share that comes, and never none.
+        "min_ready": max(1, math.ceil(move.count * weight / 100)),
+    }
+
+
+def _names(moves: Sequence[Move]) -> str:
+    return ", ".join(move.service.name for move in moves)
+
+
+def service_of(obj: Mapping[str, t.Any]) -> str | None:
+    """The service an object belongs to, by its label."""
+    return t.cast("str | None", (obj["metadata"].get("labels") or {}).get(NAME_LABEL))
+
+
+def judgement(services: Mapping[str, Service], situation: Situation) -> JsonObject:
+    """The gate over what is live now, for `validate`: read only, so without a trip."""
+    moves = []
+    for name, service in services.items():
+        state = (situation.before.get("services") or {}).get(name) or {}
+        live = state.get("live_slot")
+        if live is not None:
+            slot = (state.get("slots") or {}).get(live) or {}
+            count = int(slot.get("replicas") or 1)
+            moves.append(Move(service, str(slot.get("version")), slot.get("version"), live, live, count))
+    found: JsonObject = {
+        "missing": [name for name in services if name not in {move.service.name for move in moves}],
+        "versions": {move.service.name: move.version for move in moves},
+        "gate": _gate(moves, situation, "step_s", trip=False) if moves else None,
+    }
+    return found

@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of a way back to a recorded revision in one region. Pure."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.manifests import (
+    DIGEST_ANNOTATION,
+    SLOT_LABEL,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import SLOTS, Service
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.plan import (
+    Move,
+    Situation,
+    make_plan,
+    service_of,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.tiers import tiers_of
+
+JsonObject = dict[str, t.Any]
+
+#: A route belongs to k8s_traffic alone, it exists, and its weights are the plan's.
+_LEFT_OUT: t.Final = ("HTTPRoute",)
+
+
+def rollback_plan(
+    services: Mapping[str, Service],
+    revision: Mapping[str, t.Any],
+    before: Mapping[str, t.Any],
+    profiles: Mapping[str, Mapping[str, t.Any]],
+) -> tuple[JsonObject, list[str]]:
+    """Back to what the revision says: its version of every service, in one step, gated on readiness only."""
+    moves: list[Move] = []
+    manifests: dict[str, dict[str, list[JsonObject]]] = {}
+    for name, recorded in (revision.get("services") or {}).items():
+        then = recorded.get("live_slot")
+        if then is None:
+            continue
+        state = (before.get("services") or {}).get(name) or {}
+        now = state.get("live_slot")
+        was = ((state.get("slots") or {}).get(now) or {}).get("version")
+        slot = recorded["slots"][then]
+        if now is not None and was == slot["version"] and _mark(before, name, now) == _mark(revision, name, then):
+            continue
+        manifests[name] = {slot: _as_slot(revision, name, then, slot) for slot in SLOTS}
+        service = dataclasses.replace(services.get(name) or Service(name=name, image=""), steps=(100,))
+        target = SLOTS[0] if now is None else SLOTS[1 - SLOTS.index(now)]
+        live_count = int(((state.get("slots") or {}).get(now) or {}).get("replicas") or 0)
+        # Never below the live count: the load is there already.
+        count = max(live_count, int(slot.get("replicas") or 0), 1)
+        moves.append(Move(service, str(slot["version"]), was, now, target, count))
+    situation = Situation(before, manifests, profiles, gated_on_metrics=False)
+    order = tiers_of({name: service.depends_on for name, service in services.items()})
+    strangers = [move.service.name for move in moves if move.service.name not in services]
+    order = [*order, strangers] if strangers else order
+    # Who depends on others leaves the new version first.
+    return make_plan(moves, order, list(reversed(order)), situation), []
+
+
+def _mark(document: Mapping[str, t.Any], name: str, slot: str) -> str | None:
+    for obj in document.get("objects") or []:
+        if obj["kind"] == "Deployment" and obj["metadata"]["name"] == f"{name}-{slot}":
+            return t.cast("str | None", (obj["metadata"].get("annotations") or {}).get(DIGEST_ANNOTATION))
+    return None
+
+
+def _as_slot(revision: Mapping[str, t.Any], name: str, then: str, slot: str) -> list[JsonObject]:
+    """The recorded manifests of the slot that was live, moved to the slot that is free now."""
+    found = []
+    for obj in revision.get("objects") or []:
+        if service_of(obj) != name or obj["kind"] in _LEFT_OUT:
+            continue
+        label = (obj["metadata"].get("labels") or {}).get(SLOT_LABEL)
+        if label not in (None, then):
+            continue
+        moved = copy.deepcopy(obj)
+        for key in ("resourceVersion", "uid", "generation", "creationTimestamp", "managedFields"):
+            moved["metadata"].pop(key, None)
+        moved.pop("status", None)
+        if moved["kind"] == "Deployment":
+            moved["spec"].pop("replicas", None)
+            (moved["metadata"].get("annotations") or {}).pop("deployment.kubernetes.io/revision", None)
+        if moved["kind"] == "Service":
+            for key in ("clusterIP", "clusterIPs"):
+                moved["spec"].pop(key, None)
+        found.append(_recolour(moved, name, then, slot))
+    return found
+
+
+def _recolour(value: t.Any, name: str, then: str, slot: str) -> t.Any:
+    """Names, slot labels and PINCEX_SLOT of one slot become those of the other."""
+    if isinstance(value, dict):
+        if value.get("name") == "PINCEX_SLOT":
+            return {**value, "value": slot}
+        return {key: slot if key == SLOT_LABEL else _recolour(inner, name, then, slot) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_recolour(inner, name, then, slot) for inner in value]
+    return f"{name}-{slot}" if value == f"{name}-{then}" else value

@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an operator asked for on the command line, and what is wrong with it. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+from collections.abc import Mapping, Sequence
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.gates import profile_problems
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import VERSION, catalogue_problems
+
+
+def wanted_versions(
+    services: Mapping[str, t.Any], version: str | None, versions: Mapping[str, str] | None
+) -> dict[str, str]:
+    """The version of every service that takes part. One version for all, or only the services that are named."""
+    if versions:
+        return {name: str(versions[name]) for name in services if name in versions}
+    return {name: str(version) for name in services} if version else {}
+
+
+def request_problems(request: Mapping[str, t.Any]) -> list[str]:
+    """Everything that can be refused without asking a cluster, one sentence each, naming the option."""
+    problems: list[str] = []
+    services, profiles = request.get("services"), request.get("gate_profiles")
+    problems += limit_problems(request.get("limit") or "", request.get("hosts") or [], request.get("groups") or [])
+    if request.get("kind") == "deploy":
+        problems += version_problems(services or {}, request.get("version"), request.get("versions"))
+    problems += catalogue_problems(services, profiles if isinstance(profiles, Mapping) else None)
+    problems += profile_problems(profiles)
+    waves, regions = request.get("waves"), len(request.get("regions") or [])
+    problems += wave_problems(waves)
+    if not wave_problems(waves) and regions:
+        largest, forks = largest_wave(t.cast("Sequence[t.Any]", waves), regions), int(request.get("forks") or 5)
+        if forks < largest:
+            problems.append(
+                f"--forks: {forks} is less than the {largest} regions of the largest wave; a bad region would wait "
+                "for its neighbours before it is taken back."
+            )
+    if not request.get("fleet"):
+        problems.append("inventory: group fleet is empty; it names the cluster that keeps the fleet's journal.")
+    return problems
+
+
+def version_problems(services: Mapping[str, t.Any], version: t.Any, versions: t.Any) -> list[str]:
+    if not version and not versions:
+        return ["release_version: missing; say which version to release, for example -e release_version=v2."]
+    if version and versions:
+        return ["release_version and release_versions: give one of the two."]
+    if version:
+        return [] if _is_version(version) else [_bad_version("release_version", version)]
+    if not isinstance(versions, Mapping):
+        return ["""release_versions: use a mapping, for example -e '{"release_versions": {"core-api": "v2"}}'."""]
+    problems = []
+    for name, value in versions.items():
+        if name not in services:
+            close = difflib.get_close_matches(str(name), list(services), n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(services)}."
+            problems.append(f"release_versions: unknown service {name}; {hint}")
+        elif not _is_version(value):
+            problems.append(_bad_version(f"release_versions.{name}", value))
+    return problems
+
+
+def _is_version(value: t.Any) -> bool:
+    return isinstance(value, str) and VERSION.fullmatch(value) is not None
+
+
+def _bad_version(option: str, value: t.Any) -> str:
+    return f"{option}: {value!r} is no version; use letters, digits, dots, hyphens and underscores, at most 63."
+
+
+def limit_problems(limit: str, hosts: Sequence[str], groups: Sequence[str]) -> list[str]:
+    """Names in --limit that the inventory does not have: Ansible itself only warns and leaves them out."""
+    known = {*hosts, *groups}
+    problems = []
+    for part in limit.replace(":", ",").split(","):
+        name = part.strip().lstrip("!&")
+        if not name or name in known or name[0] in "~@" or set(name) & set("*?["):
+            continue
+        problems.append(f"--limit: unknown region {name} (known: {', '.join(hosts)}).")
+    return problems
+
+
+def wave_problems(waves: t.Any) -> list[str]:
+    if not isinstance(waves, list | tuple) or not waves:
+        return ['release_waves: use a list such as [1, 2, "100%"].']
+    return [
+        f'release_waves: {wave!r} is neither a number of regions nor a share such as "50%".'
+        for wave in waves
+        if not _wave_is_sound(wave)
+    ]
+
+
+def _wave_is_sound(wave: t.Any) -> bool:
+    if isinstance(wave, bool):
+        return False
+    if isinstance(wave, int):
+        return wave >= 1
+    text = str(wave)
+    digits = text.removesuffix("%")
+    return digits.isdigit() and int(digits) >= 1 and (not text.endswith("%") or int(digits) <= 100)
+
+
+def largest_wave(waves: Sequence[t.Any], regions: int) -> int:
+    """How many regions are busy at once, counted as Ansible's `serial` counts: the last entry repeats."""
+    largest, left, position = 0, regions, 0
+    while left > 0:
+        wave = str(waves[min(position, len(waves) - 1)])
+        size = max(1, int(wave[:-1]) * regions // 100) if wave.endswith("%") else int(wave)
+        largest = max(largest, min(size, left))
+        left -= size
+        position += 1
+    return largest
+
+
+def pick_revision(history: Sequence[Mapping[str, t.Any]], wanted: t.Any) -> tuple[int | None, str | None]:
+    """The revision to go back to: the one that is named, or the last released one before the newest released one.
+
+    Returns the number, or the sentence why there is none.
+    """
+    released = sorted(int(entry["number"]) for entry in history if entry.get("outcome", "released") == "released")
+    text = ", ".join(str(number) for number in released) or "none"
+    if wanted is not None:
+        if not str(wanted).isdigit():
+            return None, f"revision: {wanted!r} is not a number."
+        if int(wanted) not in released:
+            return None, f"revision: {wanted} is not kept as a released revision (kept: {text})."
+        return int(wanted), None
+    if len(released) < 2:
+        return None, f"revision: there is no released revision before the newest one (kept: {text})."
+    return released[-2], None

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verdicts of regions, and what they make of the whole release. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping, Sequence
+
+BAD: t.Final = ("refused", "taken_back", "stuck")
+
+
+def any_bad(verdicts: Sequence[t.Any]) -> bool:
+    """Whether any region says that the release must not go on."""
+    return any(verdict in BAD for verdict in verdicts)
+
+
+def share_of(jobs: Sequence[str], workers: Sequence[str], worker: str) -> list[str]:
+    """The jobs of one worker when all workers share them; every job is somebody's."""
+    if worker not in workers:
+        return []
+    return [job for position, job in enumerate(jobs) if workers[position % len(workers)] == worker]
+
+
+def failure_reason(result: t.Any, task: str = "") -> str:
+    """One sentence out of the result of a failed task, whatever kind of task it was."""
+    if not isinstance(result, Mapping):
+        return task or "unknown"
+    for inner in result.get("results") or []:
+        if isinstance(inner, Mapping) and inner.get("failed"):
+            return failure_reason(inner, task)
+    for key in ("reason", "msg"):
+        text = str(result.get(key) or "").strip()
+        if text:
+            return text
+    return f"{task} failed" if task else "unknown"
+
+
+def summarise(kind: str, decision: str | None, regions: Sequence[Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    """What became of the release: `ok`, `outcome`, and the sentence for the last line."""
+    verdicts = {str(entry["region"]): str(entry.get("verdict") or "untouched") for entry in regions}
+    what = "rollback" if kind == "rollback" else "release"
+    reason = _leading_reason(regions)
+    stuck = [region for region, verdict in verdicts.items() if verdict == "stuck"]
+    if any(verdict == "refused" for verdict in verdicts.values()):
+        return {"ok": False, "outcome": "refused", "sentence": f"the {what} was refused: {reason}"}
+    if stuck:
+        sentence = f"the {what} is stuck in {', '.join(stuck)}: {reason}"
+        return {"ok": False, "outcome": "stuck", "sentence": sentence}
+    if decision == "undo":
+        return {"ok": False, "outcome": "taken_back", "sentence": f"the {what} was taken back: {reason}"}
+    if decision is None:
+        return {"ok": True, "outcome": "nothing", "sentence": "nothing to do: every region already runs this"}
+    where = ", ".join(region for region, verdict in verdicts.items() if verdict == "released")
+    return {"ok": True, "outcome": "released", "sentence": f"the {what} is done in {where}"}
+
+
+def _leading_reason(regions: Sequence[Mapping[str, t.Any]]) -> str:
+    """The cause, not its echo: a region that was only undone with the others speaks last."""
+    found: list[tuple[int, str]] = []
+    for entry in regions:
+        reason = str(entry.get("reason") or "")
+        if reason:
+            echo = "undone by" in reason or "refused elsewhere" in reason
+            found.append((int(echo), f"{entry['region']}: {reason}" if str(entry["region"]) not in reason else reason))
+    return min(found, key=lambda item: item[0])[1] if found else "no region gave a reason"

@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Manifests of a slot."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.manifests import digest
+from catalogue_samples import SERVICES, manifests
+
+SLOT = manifests(SERVICES, {"core-api": "v2", "reference-data": "v2"})
+
+
+def of_kind(service: str, slot: str, kind: str) -> dict[str, t.Any]:
+    return next(obj for obj in SLOT[service][slot] if obj["kind"] == kind)
+
+
+def test_a_slot_has_everything_it_needs() -> None:
+    kinds = [obj["kind"] for obj in SLOT["core-api"]["blue"]]
+    assert sorted(kinds) == [
+        "Deployment",
+        "HorizontalPodAutoscaler",
+        "PodDisruptionBudget",
+        "Service",
+        "ServiceAccount",
+    ]
+
+
+def test_the_selector_takes_only_pods_of_its_own_slot() -> None:
+    blue, green = of_kind("core-api", "blue", "Deployment"), of_kind("core-api", "green", "Deployment")
+    assert of_kind("core-api", "blue", "Service")["spec"]["selector"] == blue["spec"]["selector"]["matchLabels"]
+    assert blue["spec"]["selector"] != green["spec"]["selector"]
+    labels = green["spec"]["template"]["metadata"]["labels"]
+    assert green["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert labels["app.kubernetes.io/version"] == "v2"
+
+
+def test_no_manifest_names_replicas() -> None:
+    """The scale belongs to the release and to the HPA."""
+    for service in SLOT.values():
+        for objects in service.values():
+            assert all("replicas" not in obj.get("spec", {}) for obj in objects)
+
+
+def test_the_pod_is_restricted() -> None:
+    pod = of_kind("core-api", "blue", "Deployment")["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    container = pod["containers"][0]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+
+
+def test_three_probes_on_three_paths() -> None:
+    container = of_kind("core-api", "blue", "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    paths = {name: container[name]["httpGet"]["path"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
+    assert paths == {
+        "startupProbe": "/health/startup",
+        "readinessProbe": "/health/ready",
+        "livenessProbe": "/health/live",
+    }
+
+
+def test_the_container_knows_who_it_is() -> None:
+    container = of_kind("core-api", "green", "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    env = {entry["name"]: entry["value"] for entry in container["env"]}
+    assert env["PINCEX_SERVICE"] == "core-api"
+    assert env["PINCEX_SLOT"] == "green"
+    assert env["PINCEX_VERSION"] == "v2"
+    assert env["PINCEX_REGION"] == "us-east-1"
+    assert env["CIRCUIT_BREAKER_FAILURE_THRESHOLD"] == "5"
+    assert container["image"] == "registry.lab:5000/pincex/exchange:v2"
+
+
+def test_the_hpa_scales_its_own_slot() -> None:
+    spec = of_kind("core-api", "green", "HorizontalPodAutoscaler")["spec"]
+    assert spec["scaleTargetRef"]["name"] == "core-api-green"
+    assert [metric["resource"]["target"]["averageUtilization"] for metric in spec["metrics"]] == [70, 80]
+
+
+def test_the_digest_says_whether_an_apply_would_change_something() -> None:
+    again = manifests(SERVICES, {"core-api": "v2"})["core-api"]
+    other = manifests(SERVICES, {"core-api": "v3"})["core-api"]
+    assert digest(again["blue"]) == digest(SLOT["core-api"]["blue"])
+    assert digest(other["blue"]) != digest(SLOT["core-api"]["blue"])

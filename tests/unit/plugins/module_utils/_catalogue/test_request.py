@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an operator asked for."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.request import (
+    largest_wave,
+    pick_revision,
+    request_problems,
+    wanted_versions,
+)
+from catalogue_samples import PROFILES, SERVICES
+
+GOOD: dict[str, t.Any] = {
+    "kind": "deploy",
+    "services": SERVICES,
+    "gate_profiles": PROFILES,
+    "version": "v2",
+    "versions": {},
+    "waves": [1, "100%"],
+    "forks": 5,
+    "limit": "",
+    "hosts": ["us-east-1", "eu-west-1"],
+    "groups": ["all", "regions"],
+    "regions": ["us-east-1", "eu-west-1"],
+    "fleet": ["management"],
+}
+
+
+def test_a_sound_request_has_no_problems() -> None:
+    assert request_problems(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"version": ""}, "release_version: missing"),
+        ({"version": "v 2"}, "release_version: 'v 2' is no version"),
+        ({"version": "-v2"}, "release_version: '-v2' is no version"),
+        ({"versions": {"core-api": "v2"}}, "release_version and release_versions: give one of the two."),
+        ({"version": "", "versions": {"core-apl": "v2"}}, "unknown service core-apl; did you mean core-api?"),
+        ({"version": "", "versions": {"core-api": "?"}}, "release_versions.core-api: '?' is no version"),
+        ({"version": "", "versions": "core-api=v2"}, "release_versions: use a mapping"),
+        ({"limit": "us-east-1,mars-1"}, "--limit: unknown region mars-1"),
+        ({"waves": []}, "release_waves: use a list"),
+        ({"waves": [0]}, "release_waves: 0 is neither"),
+        ({"waves": ["half"]}, "release_waves: 'half' is neither"),
+        ({"waves": ["100%"], "forks": 1}, "--forks: 1 is less than the 2 regions"),
+        ({"fleet": []}, "group fleet is empty"),
+        ({"services": {"core-api": {}}}, "services.core-api.image: missing"),
+        ({"gate_profiles": {"default": {"bakes": 1}}}, "gate_profiles.default.bakes: unknown option"),
+        (
+            {"gate_profiles": {"default": {"metrics": [{"name": "x", "query": "y{a='$pod'}", "max": 1}]}}},
+            "gate_profiles.default.metrics[0].query (x): only $service",
+        ),
+        (
+            {"gate_profiles": {"default": {"metrics": [{"name": "x", "query": "y"}]}}},
+            "gate_profiles.default.metrics[0] (x): give either max or min.",
+        ),
+    ],
+)
+def test_every_problem_names_its_option(change: dict[str, t.Any], words: str) -> None:
+    problems = request_problems({**GOOD, **change})
+    assert len(problems) == 1, problems
+    assert words in problems[0]
+
+
+@pytest.mark.parametrize("limit", ["", "us-east-1", "regions:!eu-west-1", "us-*", "~eu.*", "@retry"])
+def test_patterns_that_ansible_resolves_are_left_to_it(limit: str) -> None:
+    assert request_problems({**GOOD, "limit": limit}) == []
+
+
+def test_a_way_back_needs_no_version() -> None:
+    assert request_problems({**GOOD, "kind": "rollback", "version": ""}) == []
+
+
+@pytest.mark.parametrize(
+    ("waves", "regions", "largest"),
+    [([1, 2, "100%"], 6, 3), ([1], 6, 1), (["50%"], 4, 2), (["10%"], 4, 1), ([1, "100%"], 2, 1), ([10], 3, 3)],
+)
+def test_the_largest_wave_is_counted_as_serial_counts(waves: list[t.Any], regions: int, largest: int) -> None:
+    assert largest_wave(waves, regions) == largest
+
+
+def test_one_version_for_all_or_single_services() -> None:
+    assert wanted_versions(SERVICES, "v2", {}) == {"core-api": "v2", "reference-data": "v2"}
+    assert wanted_versions(SERVICES, "", {"core-api": "v3"}) == {"core-api": "v3"}
+
+
+HISTORY = [
+    {"number": 1, "outcome": "released"},
+    {"number": 2, "outcome": "released"},
+    {"number": 3, "outcome": "taken_back"},
+    {"number": 4, "outcome": "released"},
+]
+
+
+def test_the_way_back_leads_to_the_released_revision_before_the_newest() -> None:
+    assert pick_revision(HISTORY, None) == (2, None)
+    assert pick_revision(HISTORY, "1") == (1, None)
+
+
+@pytest.mark.parametrize(
+    ("history", "wanted", "words"),
+    [
+        (HISTORY, "3", "revision: 3 is not kept as a released revision (kept: 1, 2, 4)."),
+        (HISTORY, "two", "revision: 'two' is not a number."),
+        (HISTORY[:1], None, "revision: there is no released revision before the newest one (kept: 1)."),
+    ],
+)
+def test_a_revision_that_is_not_there_is_refused(history: t.Any, wanted: str | None, words: str) -> None:
+    assert pick_revision(history, wanted) == (None, words)
