@@ -11,6 +11,9 @@ import functools
 import importlib
 import importlib.util
 
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
 from lab import checks, control_plane, network, node, packages, state
 from lab.binaries import Binaries, prepare
 from lab.down import down, leftover_sites
@@ -24,29 +27,44 @@ def up(lab: Lab, steps: Steps, *, bare: bool = False) -> None:
     """A whole lab, whatever was there before: nothing, half of one, a dead one. Bare: control planes and nodes only."""
     running = state.living(lab)
     checks.machine(fresh=not running)
+    checks.refuse(state.refusal(lab, state.owner(lab), running, state.CHECKOUT))
     packages.install(steps)
-    refusal = state.refusal(lab, state.owner(lab), running, state.CHECKOUT)
-    if refusal:
-        raise LabError(refusal)
     if not running and leftover_sites(lab):
         with steps.step("lab", "cleaned what a dead lab had left"):
             down(lab, steps)
     checks.wires(lab)
-    bins = prepare(steps)
     state.claim(lab)
     with steps.step("lab", f"networks of {', '.join(site.name for site in lab.sites)}"):
         network.guard_supernet()
         for site in lab.sites:
             network.connect(site)
-    with concurrent.futures.ThreadPoolExecutor(len(lab.sites) + 2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(len(lab.sites) + 1) as pool:
+        # The base image comes over the network while a cold machine compiles.
         images = [] if bare else [pool.submit(_images, lab, steps)]
+        try:
+            bins = prepare(steps)
+        except LabError:
+            if not running:
+                _wait(images, quiet=True)
+                down(lab, steps)
+            raise
         sites = [pool.submit(_site, lab, site, bins, steps, bare) for site in lab.sites]
-        for done in [*sites, *images]:
-            done.result()
+        _wait([*sites, *images])
         state.write_kubeconfig(lab)
-        for done in [] if bare else [pool.submit(_exchange, site, steps) for site in lab.regions]:
-            done.result()
+        _wait([] if bare else [pool.submit(_exchange, site, steps) for site in lab.regions])
     state.write_state(lab)
+
+
+def _wait(tasks: c.Sequence[concurrent.futures.Future[None]], *, quiet: bool = False) -> None:
+    """Until all are done; then the first failure, as one sentence where it is the network's or the API's."""
+    concurrent.futures.wait(tasks)
+    for task in tasks:
+        error = task.exception()
+        if error is None or quiet:
+            continue
+        if isinstance(error, ApiException | HTTPError | OSError):
+            raise LabError(f"{type(error).__name__}: {error}; the same `up` again goes on from here") from error
+        raise error
 
 
 def _site(lab: Lab, site: Site, bins: Binaries, steps: Steps, bare: bool) -> None:
