@@ -10,6 +10,7 @@ in system calls. The exchange and its order flow send three such requests per or
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import typing as t
@@ -39,9 +40,7 @@ class Answer:
 
 
 def _to_answer(message: Message) -> Answer:
-    protocol, _, rest = message.first_line.partition(" ")
-    if not protocol.startswith("HTTP/1."):
-        raise ValueError(f"not an HTTP/1 answer: {message.first_line[:40]!r}")
+    _, _, rest = message.first_line.partition(" ")
     return Answer(int(rest[:3]), message.headers, message.body)
 
 
@@ -60,9 +59,10 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.open = False
-        message = self._reader.rest()
-        if message is not None:
-            self._finish(message)
+        with contextlib.suppress(ValueError):
+            message = self._reader.rest()
+            if message is not None:
+                self._finish(message)
         self.fail(HttpFailure("reset", str(error or "the server closed the connection")))
 
     def fail(self, failure: HttpFailure) -> None:

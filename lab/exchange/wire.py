@@ -23,6 +23,8 @@ class Message:
 def parse_head(head: bytes) -> tuple[str, dict[str, str]]:
     """First line and headers of the part before the empty line; raises ValueError."""
     lines = head.decode("latin-1").split("\r\n")
+    if "HTTP/1." not in lines[0]:
+        raise ValueError(f"not HTTP/1: {lines[0][:40]!r}")
     headers = {}
     for line in lines[1:]:
         name, colon, value = line.partition(":")
