@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.flow.tally import NO_VERSION, Result, Tally, classify, percentile
+
+results = st.lists(
+    st.builds(
+        Result,
+        region=st.sampled_from(["eu", "us"]),
+        kind=st.sampled_from(["order", "cancel"]),
+        version=st.sampled_from(["v1", "v3", NO_VERSION]),
+        code=st.sampled_from(["200", "500", "reset"]),
+        outcome=st.sampled_from(["acknowledged", "refused", "failed"]),
+        intended_at=st.floats(1000, 1010),
+        at=st.floats(1010, 1020),
+    ),
+    max_size=60,
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "version", "outcome"),
+    [
+        (200, "v1", "acknowledged"),
+        (201, "v2", "acknowledged"),
+        (404, "v1", "refused"),
+        (422, "v3", "refused"),
+        (500, "v3", "failed"),
+        (503, "v1", "failed"),
+        (302, "v1", "failed"),
+        # What the gateway says itself is neither an acknowledgement nor a refusal.
+        (200, NO_VERSION, "failed"),
+        (404, NO_VERSION, "failed"),
+        (503, NO_VERSION, "failed"),
+    ],
+)
+def test_what_an_answer_means(status: int, version: str, outcome: str) -> None:
+    assert classify(status, version) == outcome
+
+
+@given(st.lists(st.floats(0, 100), min_size=1).map(sorted), st.sampled_from([0.5, 0.95, 0.99, 1.0]))
+def test_percentile_is_the_smallest_value_with_enough_below(ordered: list[float], share: float) -> None:
+    value = percentile(ordered, share)
+    assert value in ordered
+    needed = math.ceil(share * len(ordered))
+    assert sum(one <= value for one in ordered) >= needed
+    assert sum(one < value for one in ordered) < needed
+
+
+def test_percentile_of_nothing() -> None:
+    assert percentile([], 0.5) == 0
+
+
+@given(results)
+def test_every_result_is_in_every_sum_once(given_results: list[Result]) -> None:
+    tally = Tally()
+    for result in given_results:
+        tally.add(result)
+    assert sum(tally.counts().values()) == len(given_results)
+    assert sum(sum(tally.counts(region=region).values()) for region in ("eu", "us")) == len(given_results)
+    rows = tally.per_second()
+    assert sum(row["due"] for row in rows) == len(given_results)
+    assert sum(n for row in rows for codes in row["answers"].values() for n in codes.values()) == len(given_results)
+    failed = [result for result in given_results if result.outcome == "failed"]
+    assert sum(n for codes in tally.failed_by_version().values() for n in codes.values()) == len(failed)
+    # No version is a healthy version.
+    assert tally.failed_by_healthy(("v3",)) == sum(result.version != "v3" for result in failed)
+    assert [row[0] for row in tally.bad_answers()] == sorted(round(result.at, 4) for result in failed)
+
+
+@given(results)
+def test_first_and_last_bad_answer(given_results: list[Result]) -> None:
+    tally = Tally()
+    for result in given_results:
+        tally.add(result)
+    for region in ("", "eu", "us"):
+        figures = tally.versions(region)
+        here = [result for result in given_results if region in ("", result.region)]
+        assert figures.keys() == {result.version for result in here}
+        for version, seen in figures.items():
+            times = [result.at for result in here if result.version == version]
+            bad = [result.at for result in here if result.version == version and result.outcome == "failed"]
+            assert (seen["answers"], seen["bad"]) == (len(times), len(bad))
+            assert (seen["first_at"], seen["last_at"]) == (min(times), max(times))
+            assert seen["first_bad_at"] == min(bad, default=None)
+            assert seen["last_bad_at"] == max(bad, default=None)
+
+
+def test_latency_counts_from_when_the_request_was_due() -> None:
+    tally = Tally()
+    tally.add(Result("eu", "order", "v1", "200", "acknowledged", intended_at=1000.9, at=1003.0))
+    assert tally.latency()["p50"] == pytest.approx(2100)
+    late, answered = tally.per_second()
+    assert (late["at"], late["due"], late["answers"]) == (1000, 1, {})
+    assert (answered["at"], answered["due"], answered["answers"]) == (1003, 0, {"v1": {"200": 1}})
