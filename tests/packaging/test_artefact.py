@@ -84,7 +84,8 @@ def test_role_is_documented(elsewhere: Elsewhere, role: str) -> None:
     name = f"pincex.zero_downtime.{role}"
     shown = elsewhere.run("ansible-doc", "-t", "role", "-j", name)
     assert shown.returncode == 0, shown.stderr
-    assert json.loads(shown.stdout)[name]["entry_points"]["main"]["short_description"]
+    entry_points = json.loads(shown.stdout)[name]["entry_points"]
+    assert entry_points and all(entry["short_description"] for entry in entry_points.values())
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
