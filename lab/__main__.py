@@ -49,7 +49,6 @@ def _up(lab: Lab, bare: bool) -> int:
     from lab import state  # noqa: PLC0415
     from lab.up import up  # noqa: PLC0415
 
-    checks.refuse(checks.python(sys.version_info[:2]), checks.root(os.geteuid()))
     steps = Steps()
     with state.locked(lab):
         up(lab, steps, bare=bare)
@@ -61,7 +60,6 @@ def _up(lab: Lab, bare: bool) -> int:
 def _down(lab: Lab) -> int:
     from lab import down, state  # noqa: PLC0415
 
-    checks.refuse(checks.python(sys.version_info[:2]), checks.root(os.geteuid()))
     steps = Steps()
     with state.locked(lab):
         down.down(lab, steps)
@@ -106,6 +104,9 @@ def _kubeconfig(lab: Lab) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    # First of all, before any library is looked for: another user's Python may have none of them.
+    if arguments.command in ("up", "down"):
+        checks.refuse(checks.python(sys.version_info[:2]), checks.root(os.geteuid()))
     if arguments.command == "up":
         return _up(plan_lab(arguments.name, arguments.regions), arguments.bare)
     lab = _running_lab(arguments.name)
@@ -119,6 +120,12 @@ def main() -> int:
     """Exit code 0 when it worked; 1 with one sentence when it did not."""
     try:
         return _run(_parser().parse_args())
+    except ModuleNotFoundError as error:
+        print(
+            f"lab: this Python has no {error.name}; use the checkout's: make venv, then .venv/bin/python -m lab",
+            file=sys.stderr,
+        )
+        return 1
     except (LabError, ValueError) as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1

@@ -10,7 +10,8 @@ import pathlib
 import shutil
 import sys
 
-from lab import network, node
+from lab import cgroups as groups
+from lab import network
 from lab.binaries import cache_home
 from lab.errors import LabError
 from lab.model import ROOT, Lab
@@ -105,7 +106,7 @@ def machine(*, fresh: bool) -> None:
         release = pathlib.Path("/etc/os-release").read_text()
     except OSError:
         release = ""
-    roots = node.cgroup_roots()
+    roots = groups.roots()
     refuse(distribution(release), cgroups(roots, _listing(roots)))
     if fresh:
         refuse(*(disk(_free(folder), folder) for folder in (ROOT, cache_home())), memory(_available()))

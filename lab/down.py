@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import pathlib
 import shutil
 
-from lab import leftovers, network, node, programs
+from lab import cgroups, leftovers, network, programs
 from lab.errors import LabError
 from lab.model import REGION_NAMES, Lab, Site, plan_lab
 from lab.shell import run
@@ -44,7 +43,7 @@ def _exists(site: Site, links: list[str]) -> bool:
         site.home.exists()
         or site.link in links
         or pathlib.Path("/run/netns", site.netns).exists()
-        or bool(leftovers.cgroups(f"/pincex-lab/{site.lab}/{site.name}"))
+        or bool(cgroups.below(cgroups.of_site(site)))
         or bool(leftovers.cni_records(site))
     )
 
@@ -56,10 +55,8 @@ def down(lab: Lab, steps: Steps) -> None:
         with concurrent.futures.ThreadPoolExecutor(len(sites)) as pool:
             for done in [pool.submit(_site_down, site, steps) for site in sites]:
                 done.result()
-    leftovers.remove_cgroups(f"/pincex-lab/{lab.name}")
-    for root in node.cgroup_roots():
-        with contextlib.suppress(OSError):  # another lab's may still be below
-            (root / "pincex-lab").rmdir()
+    cgroups.remove(cgroups.of_lab(lab.name))
+    cgroups.remove_top()
     _remove(lab.home)
     network.drop_supernet()
     if not sites:
@@ -87,7 +84,7 @@ def _site_down(site: Site, steps: Steps) -> None:
             run(["ip", "netns", "delete", name], check=False)
         for record in leftovers.cni_records(site):
             record.unlink(missing_ok=True)
-        leftovers.remove_cgroups(f"/pincex-lab/{site.lab}/{site.name}")
+        cgroups.remove(cgroups.of_site(site))
         network.disconnect(site)
         _remove(site.home)
 

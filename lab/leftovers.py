@@ -17,10 +17,10 @@ import os
 import pathlib
 import time
 
-from lab import programs
+from lab import cgroups, programs
 from lab.errors import LabError
 from lab.model import Site
-from lab.node import cgroup, cgroup_roots, cni_network
+from lab.node import cni_network
 from lab.shell import run
 
 _NETNS = pathlib.Path("/run/netns")
@@ -56,23 +56,9 @@ def processes_in_netns(*names: str) -> list[programs.Identity]:
     return identities(pids)
 
 
-def cgroups(path: str) -> list[pathlib.Path]:
-    """The cgroups below that path in every hierarchy, deepest first."""
-    found = []
-    for root in cgroup_roots():
-        top = root / path.lstrip("/")
-        for folder, _, _ in os.walk(top, topdown=False):
-            found.append(pathlib.Path(folder))
-    return found
-
-
 def processes_in_cgroups(site: Site) -> list[programs.Identity]:
     """The region's containers: pods have network namespaces of their own, but their cgroups carry the region's name."""
-    pids: set[int] = set()
-    for folder in cgroups(cgroup(site)):
-        with contextlib.suppress(OSError):
-            pids.update(int(word) for word in (folder / "cgroup.procs").read_text().split())
-    return identities(pids)
+    return identities(cgroups.members(cgroups.of_site(site)))
 
 
 def kill_all(find: c.Callable[[], list[programs.Identity]], timeout_s: float = 20) -> int:
@@ -128,15 +114,3 @@ def pod_namespaces(site: Site) -> list[str]:
                     if ipaddress.ip_address(address["local"]) in network:
                         names.add(path.name)
     return sorted(name for name in names if name.startswith("cni-") and (_NETNS / name).exists())
-
-
-def remove_cgroups(path: str) -> None:
-    """Empty cgroups go one by one from the bottom; a process that is still dying keeps its own for a moment."""
-    deadline = time.monotonic() + 5
-    while left := cgroups(path):
-        for folder in left:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        if time.monotonic() > deadline:
-            raise LabError(f"cgroup {left[0]} cannot be removed; its processes: {left[0]}/cgroup.procs")
-        time.sleep(0.05)

@@ -13,6 +13,8 @@ import typing as t
 from lab.model import SUPERNET, Lab, Site
 from lab.shell import run
 
+_BETWEEN_SITES = ("-i", "pxlab+", "-o", "pxlab+", "-j", "ACCEPT")
+
 Route = dict[str, t.Any]
 
 
@@ -53,6 +55,17 @@ def guard_supernet() -> None:
         run(["ip", "route", "replace", "blackhole", SUPERNET])
 
 
+def let_sites_talk() -> None:
+    """Where Docker has closed the host's forwarding, open it between the lab's own links, and nothing else."""
+    if "-P FORWARD DROP" in run(["iptables", "-S", "FORWARD"], check=False) and not _opened():
+        run(["iptables", "-I", "FORWARD", *_BETWEEN_SITES])
+
+
+def _opened() -> bool:
+    rules = run(["iptables", "-S", "FORWARD"], check=False).splitlines()
+    return f"-A FORWARD {' '.join(_BETWEEN_SITES)}" in rules
+
+
 def connect(site: Site) -> None:
     """Namespace, link, addresses, routes. Every command can be repeated."""
     if not pathlib.Path("/run/netns", site.netns).exists():
@@ -88,8 +101,10 @@ def disconnect(site: Site) -> None:
 
 
 def drop_supernet() -> None:
-    """The last lab takes the blackhole with it."""
+    """The last lab takes the blackhole with it, and what it opened."""
     if any(link.startswith("pxlab") for link in links()):
         return
+    if _opened():
+        run(["iptables", "-D", "FORWARD", *_BETWEEN_SITES], check=False)
     if any(route.get("dst") == SUPERNET and route.get("type") == "blackhole" for route in routes()):
         run(["ip", "route", "delete", "blackhole", SUPERNET], check=False)

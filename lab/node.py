@@ -11,7 +11,7 @@ import time
 
 import yaml
 
-from lab import pause, pki, programs
+from lab import cgroups, pause, pki, programs
 from lab.binaries import Binaries
 from lab.errors import LabError
 from lab.kube import Kube, Object
@@ -19,21 +19,6 @@ from lab.model import Lab, Site
 from lab.shell import run
 
 REGISTRY = "registry.lab:5000"
-
-
-def cgroup(site: Site) -> str:
-    """Parent of all the region's containers, so that `down` finds them by name."""
-    return f"/pincex-lab/{site.lab}/{site.name}"
-
-
-def cgroup_roots() -> list[pathlib.Path]:
-    """Mounted hierarchies: one in cgroup v2, several in v1."""
-    roots = []
-    for line in pathlib.Path("/proc/mounts").read_text().splitlines():
-        fields = line.split()
-        if fields[2] in ("cgroup", "cgroup2"):
-            roots.append(pathlib.Path(fields[1]))
-    return roots
 
 
 def socket(site: Site) -> pathlib.Path:
@@ -104,7 +89,7 @@ def kubelet_config(site: Site) -> dict[str, object]:
         # Several kubelets share the machine: each has a cgroup of its own for its pods, and claims no more of it.
         "cgroupsPerQOS": True,
         "enforceNodeAllocatable": [],
-        "cgroupRoot": cgroup(site),
+        "cgroupRoot": cgroups.of_site(site),
         "failCgroupV1": False,
         "failSwapOn": False,
         "oomScoreAdj": 0,
@@ -158,9 +143,8 @@ def start_containerd(site: Site, lab: Lab, bins: Binaries) -> None:
 def start_kubelet(site: Site, bins: Binaries) -> None:
     """kubelet and kube-proxy; the API server has to answer."""
     # A file without name servers: pods find services by their environment, and nothing may ask the internet.
-    for root in cgroup_roots():
-        # The kubelet measures its own root from the first second, and the first container comes later.
-        (root / cgroup(site).lstrip("/")).mkdir(parents=True, exist_ok=True)
+    # The kubelet measures its own root from the first second, and the first container comes later.
+    cgroups.create(cgroups.of_site(site))
     pki.write(site.home / "resolv.conf", "# no name servers in the lab\n")
     pki.write(site.home / "kubelet.yaml", yaml.safe_dump(kubelet_config(site)))
     pki.write(site.home / "kube-proxy.yaml", yaml.safe_dump(proxy_config(site)))

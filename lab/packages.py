@@ -26,6 +26,8 @@ PACKAGES = (
     "procps",
 )
 
+_NO_DAEMONS = "#!/bin/sh\n# pincex lab: packages are installed, their daemons are not started\nexit 101\n"
+
 _STATUS = pathlib.Path("/var/lib/dpkg/status")
 
 
@@ -54,9 +56,10 @@ def install(steps: Steps) -> None:
         return
     # Debian starts a daemon of what it installs; the lab runs its own, in the regions' networks.
     policy = pathlib.Path("/usr/sbin/policy-rc.d")
-    ours = not policy.exists()
+    # One that an earlier, killed `up` left is ours too.
+    ours = not policy.exists() or policy.read_text(errors="replace") == _NO_DAEMONS
     if ours:
-        policy.write_text("#!/bin/sh\nexit 101\n")
+        policy.write_text(_NO_DAEMONS)
         policy.chmod(0o755)
     try:
         with steps.step("packages", f"installed {', '.join(absent)}"):

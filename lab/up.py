@@ -36,6 +36,7 @@ def up(lab: Lab, steps: Steps, *, bare: bool = False) -> None:
     state.claim(lab)
     with steps.step("lab", f"networks of {', '.join(site.name for site in lab.sites)}"):
         network.guard_supernet()
+        network.let_sites_talk()
         for site in lab.sites:
             network.connect(site)
     with concurrent.futures.ThreadPoolExecutor(len(lab.sites) + 1) as pool:
