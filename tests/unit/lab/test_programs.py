@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
 import subprocess
+import time
 import typing as t
 
 import pytest
@@ -26,6 +26,16 @@ def site(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[
         programs.stop(site, name, timeout_s=0)
 
 
+def eventually(check: t.Callable[[], bool]) -> bool:
+    """The shell that writes the pid file becomes the program a moment later."""
+    deadline = time.monotonic() + 10
+    while not check():
+        if time.monotonic() > deadline:
+            return False
+        os.sched_yield()
+    return True
+
+
 def test_stat_with_a_name_that_looks_like_fields() -> None:
     fields = " ".join(["S", *(str(number) for number in range(4, 53))])
     assert programs.parse_start_time(f"42 (a) b (c) R 7) {fields}") == ("S", 22)
@@ -40,7 +50,8 @@ def test_started_found_and_stopped(site: model.Site) -> None:
     assert programs.start(site, "sleeper", ["sleep", "60"], in_netns=False)
     identity = programs.find(site, "sleeper")
     assert identity is not None
-    assert pathlib.Path(f"/proc/{identity.pid}/cmdline").read_bytes() == b"sleep\x0060\x00"
+    cmdline = pathlib.Path(f"/proc/{identity.pid}/cmdline")
+    assert eventually(lambda: cmdline.read_bytes() == b"sleep\x0060\x00")
     assert not programs.start(site, "sleeper", ["sleep", "60"], in_netns=False), "it runs already"
     programs.stop(site, "sleeper")
     assert not programs.is_running(identity)
@@ -62,9 +73,7 @@ def test_a_program_that_ignores_term_is_killed(site: model.Site) -> None:
     ready = site.home / "ready"
     script = f"trap '' TERM; touch {ready}; while :; do sleep 0.05; done"
     programs.start(site, "stubborn", ["sh", "-c", script], in_netns=False)
-    with contextlib.suppress(TimeoutError):
-        while not ready.exists():
-            os.sched_yield()
+    assert eventually(ready.exists)
     identity = programs.find(site, "stubborn")
     assert identity is not None
     programs.stop(site, "stubborn", timeout_s=0.1)
@@ -76,4 +85,6 @@ def test_proxies_do_not_reach_the_lab(site: model.Site, monkeypatch: pytest.Monk
     programs.start(site, "sleeper", ["sleep", "60"], in_netns=False)
     identity = programs.find(site, "sleeper")
     assert identity is not None
-    assert b"HTTPS_PROXY" not in pathlib.Path(f"/proc/{identity.pid}/environ").read_bytes()
+    environment = pathlib.Path(f"/proc/{identity.pid}/environ").read_bytes()
+    assert b"PIDFILE=" in environment
+    assert b"HTTPS_PROXY" not in environment
