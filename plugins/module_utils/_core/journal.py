@@ -1,0 +1,239 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record of a release in the cluster itself, and the guard in front of every write.
+
+A region's journal is a ConfigMap: key `release` is the header, `before` the packed document of what was there, `0001`
+and on are the entries. The fleet's has the header, the `decision`, and where each region is (`at-REGION`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import secrets
+import typing as t
+from collections.abc import Sequence
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core import controller
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
+    LockLost,
+    OptionError,
+    Refused,
+    Undone,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.lease import Lease, clock_time
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import (
+    Change,
+    Decision,
+    Entry,
+    FleetRef,
+    ReleaseRef,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store import Data, Store
+
+__all__ = ["Change", "Decision", "Entry", "FleetRef", "Journal", "ReleaseRef"]
+
+JOURNAL_NAME: t.Final = "pincex-release-journal"
+JOURNAL_LABEL: t.Final = "pincex.io/release-journal"
+
+
+def journal_store(kube: KubeApi, namespace: str) -> Store:
+    """The ConfigMap of a journal."""
+    labels = {JOURNAL_LABEL: "true", "app.kubernetes.io/managed-by": "pincex-zero-downtime"}
+    return Store(kube, namespace, JOURNAL_NAME, labels)
+
+
+def header_of(data: Data) -> JsonObject:
+    """The header of the newest release; empty when there never was one."""
+    return t.cast("JsonObject", json.loads(data["release"])) if "release" in data else {}
+
+
+def entries_of(data: Data) -> list[Entry]:
+    """The entries, oldest first."""
+    return [Entry.from_text(data[key]) for key in sorted(data) if key.isdigit()]
+
+
+def decision_of(data: Data) -> Decision | None:
+    return Decision(**json.loads(data["decision"])) if "decision" in data else None
+
+
+def write_decision(store: Store, release_id: str, wanted: Decision) -> tuple[Decision, bool]:
+    """Write the decision if there is none. Returns the one that stands, and whether it was written now."""
+    standing = wanted
+
+    def once(data: Data) -> Data | None:
+        nonlocal standing
+        must_be_open(data, release_id, store.kube.region)
+        found = decision_of(data)
+        if found is not None:
+            standing = found
+            return None
+        return {**data, "decision": json.dumps(dataclasses.asdict(wanted), sort_keys=True)}
+
+    written = store.change(once)
+    return standing, written or standing == wanted
+
+
+def must_be_open(data: Data, release_id: str, region: str) -> None:
+    """Raise LockLost unless the journal is that release's and open."""
+    header = header_of(data)
+    if header.get("id") != release_id or header.get("state") != "open":
+        found = f"{header['id']}, which is {header['state']}" if header else "no release"
+        raise LockLost(
+            f"{region}: the journal belongs to {found}, not to {release_id}; nothing is written", region=region
+        )
+
+
+def refuse_unfinished(data: Data, region: str) -> None:
+    """Raise Refused when the journal holds a release that did not end, whatever the lease says."""
+    header = header_of(data)
+    if header.get("state") != "open":
+        return
+    doing = [
+        f"in {key.removeprefix('at-')} at {json.loads(data[key])['step']}" for key in data if key.startswith("at-")
+    ]
+    steps = [entry.step for entry in entries_of(data)]
+    doing += [f"at {steps[-1]}"] if steps else []
+    raise Refused(
+        f"{region}: {header['kind']} {header['id']} by {header['by']} is unfinished since {clock_time(header['opened_at'])}, "
+        f"{', '.join(doing) or 'before its first step'}; let it end, or recover it, before another one starts",
+        region=region,
+    )
+
+
+class Journal:
+    """The journal of one region during one task. Without a release nothing is journaled; in check mode nothing is
+    written at all. `undoing` says that this task is the way back, which an `undo` does not stop."""
+
+    def __init__(
+        self,
+        kube: KubeApi,
+        namespace: str,
+        release: ReleaseRef | None,
+        clock: Clock,
+        fleet: KubeApi | None = None,
+        *,
+        undoing: bool = False,
+        check_mode: bool = False,
+    ) -> None:
+        self.kube = kube
+        self.release = release
+        self.undoing = undoing
+        self.check_mode = check_mode
+        self._clock = clock
+        self._store = journal_store(kube, namespace)
+        self._lease = Lease(kube, namespace, clock)
+        self._fleet = journal_store(fleet, release.fleet.namespace) if fleet and release else None
+        self._noted = ""
+
+    def guard(self, undoing: bool = False) -> None:
+        """Whether this task may write now: asked immediately before every write, and by every gate while it waits.
+
+        Raises LockLost when the lease or the controller is gone, Undone when the fleet has decided so, and without a
+        release Refused when an unfinished one is in the way. Renews the lease when it is due.
+        """
+        release = self.release
+        if release is None:
+            refuse_unfinished(self._store.read(), self.kube.region)
+            return
+        must_be_controlled(release, self.kube.region)
+        self._lease.hold(release.holder, release.token, release.renew_s, renew=not self.check_mode)
+        if undoing or self.undoing or release.is_way_back or self._fleet is None:
+            return
+        data = self._fleet.read()
+        must_be_open(data, release.id, self._fleet.kube.region)
+        decision = decision_of(data)
+        if decision is not None and decision.decision == "undo":
+            raise Undone(decision.by, decision.reason, region=self.kube.region)
+
+    def intend(self, step: str, changes: Sequence[Change], undoing: bool = False) -> int:
+        """Write down what is about to be written, under the guard. Returns the number of the entry; 0 when nothing is
+        journaled."""
+        release = self.release
+        _refuse_secrets(changes)
+        if release is None or self.check_mode:
+            self.guard(undoing)
+            return 0
+        mark = secrets.token_hex(6)
+        number = 0
+
+        def add(data: Data) -> Data | None:
+            nonlocal number
+            must_be_open(data, release.id, self.kube.region)
+            entries = entries_of(data)
+            mine = [entry.number for entry in entries if entry.mark == mark]
+            if mine:
+                number = mine[0]
+                return None
+            number = len(entries) + 1
+            entry = Entry(number, step, mark, self._clock.now(), tuple(changes))
+            return {**data, _key(number): entry.to_text()}
+
+        self._store.change(add, lambda: self.guard(undoing))
+        if not (undoing or self.undoing):
+            self._note(step)
+        return number
+
+    def outcome(self, entry: int, changes: Sequence[Change], failed: str | None = None) -> None:
+        """Write down what came of it: the changes with the API server's answers, or why it failed."""
+        release = self.release
+        _refuse_secrets(changes)
+        if release is None or self.check_mode:
+            return
+
+        def end(data: Data) -> Data | None:
+            must_be_open(data, release.id, self.kube.region)
+            old = Entry.from_text(data[_key(entry)])
+            new = dataclasses.replace(old, changes=tuple(changes), done=failed is None, failed=failed)
+            return {**data, _key(entry): new.to_text()}
+
+        # What was written is recorded even when the fleet has decided to undo it.
+        self._store.change(end, lambda: self.guard(undoing=True))
+
+    def entries(self) -> list[Entry]:
+        """The writes of this release in this region, oldest first."""
+        if self.release is None:
+            return []
+        data = self._store.read()
+        must_be_open(data, self.release.id, self.kube.region)
+        return entries_of(data)
+
+    def write_undo(self, by: str, reason: str) -> Decision:
+        """Decide for the whole fleet that this release is taken back. Returns the decision that stands."""
+        if self.release is None or self._fleet is None:
+            raise OptionError("release", "needed to write a decision")
+        wanted = Decision("undo", by, reason, self._clock.now())
+        return write_decision(self._fleet, self.release.id, wanted)[0]
+
+    def _note(self, step: str) -> None:
+        """Tell the fleet's journal where this region is: that is what a refused second release is told."""
+        if self._fleet is None or self.release is None or self.release.is_way_back or step in ("", self._noted):
+            return
+        key = f"at-{re.sub(r'[^-._a-zA-Z0-9]', '-', self.kube.region)}"
+        text = json.dumps({"step": step, "at": self._clock.now()}, sort_keys=True)
+        self._fleet.change(lambda data: {**data, key: text})
+        self._noted = step
+
+
+def must_be_controlled(release: ReleaseRef, region: str) -> None:
+    """Raise LockLost when the playbook that opened this release is gone."""
+    if not controller.is_alive(release.controller_pid, release.controller_started):
+        raise LockLost(
+            f"{region}: the playbook of this release (process {release.controller_pid}) is gone, so nothing is written",
+            region=region,
+        )
+
+
+def _refuse_secrets(changes: Sequence[Change]) -> None:
+    for change in changes:
+        if change.ref.kind == "Secret" and (change.before or change.after or change.fields):
+            raise OptionError("objects", f"{change.ref}: a journal never holds Secrets")
+
+
+def _key(number: int) -> str:
+    """Keys of a ConfigMap sort as text."""
+    return f"{number:04d}"

@@ -1,0 +1,262 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A thin client of one API server: JSON in, JSON out, one set of retries, one mapping of answers to errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import typing as t
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError, Conflict, LockLost
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import (
+    Answer,
+    NoAnswer,
+    Request,
+    Transport,
+    open_transport,
+)
+
+JsonObject = dict[str, t.Any]
+
+FIELD_MANAGER: t.Final = "pincex-zero-downtime"
+
+MERGE_PATCH: t.Final = "application/merge-patch+json"
+#: JSON is YAML, and every version of the API server takes this name.
+APPLY_PATCH: t.Final = "application/apply-patch+yaml"
+
+_KINDS: t.Final = {401: "unauthorized", 403: "forbidden", 404: "not_found", 409: "conflict", 422: "invalid"}
+_ATTEMPT_S: t.Final = 10.0
+_FIRST_PAUSE_S: t.Final = 0.1
+_LONGEST_PAUSE_S: t.Final = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Ref:
+    """Which object."""
+
+    api_version: str
+    kind: str
+    name: str
+    namespace: str | None = None
+
+    @classmethod
+    def of(cls, obj: Mapping[str, t.Any]) -> Ref:
+        meta = obj["metadata"]
+        return cls(obj["apiVersion"], obj["kind"], meta["name"], meta.get("namespace"))
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Resource:
+    plural: str
+    namespaced: bool
+
+
+class KubeApi:
+    """One API server. `deadline_s` is for one call with all its retries.
+
+    `fence` is the instant (of the monotonic clock) after which no write is sent: the journal sets it to the end of the
+    lease less a margin, so that a write that is tried again for long does not outlive the lock it was made under.
+    """
+
+    def __init__(self, transport: Transport, clock: Clock, region: str, deadline_s: float = 30.0) -> None:
+        self.transport = transport
+        self.clock = clock
+        self.region = region
+        self.deadline_s = deadline_s
+        self.fence: float | None = None
+        self._resources: dict[str, dict[str, _Resource]] = {}
+
+    def get(self, ref: Ref) -> JsonObject | None:
+        """The object, or None when it does not exist."""
+        return self._json(f"get {ref}", Request("GET", self._path(ref)), absent_ok=True)
+
+    def list(self, api_version: str, kind: str, namespace: str | None, labels: str = "") -> list[JsonObject]:
+        """All objects of a kind, by label selector. Each one says its own kind, as `get` does."""
+        ref = Ref(api_version, kind, "", namespace)
+        query = {"labelSelector": labels} if labels else {}
+        answer = self._json(f"list {ref}", Request("GET", self._path(ref), query)) or {}
+        return [{"apiVersion": api_version, "kind": kind, **item} for item in answer.get("items") or []]
+
+    def create(self, obj: JsonObject, dry_run: bool = False) -> JsonObject:
+        """Create; an object that exists is a conflict."""
+        ref = Ref.of(obj)
+        path = self._path(dataclasses.replace(ref, name=""))
+        return self._write(f"create {ref}", Request("POST", path, _query(dry_run), _dump(obj)))
+
+    def replace(self, obj: JsonObject, dry_run: bool = False) -> JsonObject:
+        """Replace the object whose `metadata.resourceVersion` was read; a conflict when it has changed since."""
+        if not obj["metadata"].get("resourceVersion"):
+            raise ValueError("replace needs the resourceVersion of a read")
+        ref = Ref.of(obj)
+        return self._write(f"replace {ref}", Request("PUT", self._path(ref), _query(dry_run), _dump(obj)))
+
+    def apply(self, obj: JsonObject, force: bool = False, dry_run: bool = False) -> JsonObject:
+        """Server-side apply as our field manager. A conflict names the fields and their managers."""
+        ref = Ref.of(obj)
+        query = _query(dry_run) | ({"force": "true"} if force else {})
+        return self._write(f"apply {ref}", Request("PATCH", self._path(ref), query, _dump(obj), APPLY_PATCH))
+
+    def patch(self, ref: Ref, merge_patch: JsonObject, dry_run: bool = False) -> JsonObject:
+        """Merge patch. With `metadata.resourceVersion` inside it is a compare-and-swap."""
+        request = Request("PATCH", self._path(ref), _query(dry_run), _dump(merge_patch), MERGE_PATCH)
+        return self._write(f"patch {ref}", request)
+
+    def delete(self, ref: Ref, uid: str | None = None, dry_run: bool = False) -> bool:
+        """Delete, only the object with that uid when one is given. False when it did not exist."""
+        options: JsonObject = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        query = {"dryRun": "All"} if dry_run else {}
+        request = Request("DELETE", self._path(ref), query, _dump(options))
+        return self._json(f"delete {ref}", request, absent_ok=True, fenced=True) is not None
+
+    def may(self, verb: str, ref: Ref) -> bool:
+        """Whether our user may do that."""
+        group = ref.api_version.rpartition("/")[0]
+        attributes = {"verb": verb, "group": group, "resource": self._resource(ref).plural, "name": ref.name}
+        if ref.namespace:
+            attributes["namespace"] = ref.namespace
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        answer = self._json(f"ask whether we may {verb} {ref}", Request("POST", path, body=_dump(review))) or {}
+        return bool((answer.get("status") or {}).get("allowed"))
+
+    def _write(self, what: str, request: Request) -> JsonObject:
+        answer = self._json(what, request, fenced=True)
+        return answer if answer is not None else {}
+
+    def _path(self, ref: Ref) -> str:
+        resource = self._resource(ref)
+        parts = [_root(ref.api_version)]
+        if resource.namespaced and ref.namespace:
+            parts += ["namespaces", quote(ref.namespace, safe="")]
+        parts.append(resource.plural)
+        if ref.name:
+            parts.append(quote(ref.name, safe=""))
+        return "/".join(parts)
+
+    def _resource(self, ref: Ref) -> _Resource:
+        """The plural of a kind, asked for when it is first used."""
+        if ref.api_version not in self._resources:
+            request = Request("GET", _root(ref.api_version))
+            answer = self._json(f"look up {ref.api_version}", request, absent_ok=True) or {}
+            self._resources[ref.api_version] = {
+                entry["kind"]: _Resource(entry["name"], bool(entry["namespaced"]))
+                for entry in answer.get("resources") or []
+                if "/" not in entry["name"]
+            }
+        known = self._resources[ref.api_version]
+        if ref.kind not in known:
+            # Asked again next time: whoever waits for a CRD to appear would otherwise wait for ever.
+            del self._resources[ref.api_version]
+            raise ApiError(
+                f"{self.region}: the API server does not know {ref.api_version} {ref.kind}",
+                kind="not_found",
+                status=404,
+                region=self.region,
+            )
+        return known[ref.kind]
+
+    def _json(self, what: str, request: Request, absent_ok: bool = False, fenced: bool = False) -> JsonObject | None:
+        answer = self._send(what, request, fenced)
+        if answer.status == 404 and absent_ok:
+            return None
+        if answer.status >= 300:
+            raise self._error(what, answer)
+        return t.cast("JsonObject", json.loads(answer.body)) if answer.body else {}
+
+    def _send(self, what: str, request: Request, fenced: bool) -> Answer:
+        """Send until there is an answer that another try would not change, or the time is over."""
+        end = self.clock.monotonic() + self.deadline_s
+        pause = _FIRST_PAUSE_S
+        while True:
+            now = self.clock.monotonic()
+            if fenced and self.fence is not None and now >= self.fence:
+                raise LockLost(f"{self.region}: {what}: not sent, the lease is about to end", region=self.region)
+            wait = 0.0
+            try:
+                answer = self.transport.request(request, max(0.1, min(_ATTEMPT_S, end - now)))
+                if answer.status != 429 and answer.status < 500:
+                    return answer
+                error = self._error(what, answer)
+                wait = _retry_after(answer)
+            except NoAnswer as problem:
+                error = ApiError(
+                    f"{self.region}: {what}: {problem}",
+                    kind="timeout" if problem.timeout else "unreachable",
+                    region=self.region,
+                    retriable=True,
+                )
+                if problem.hopeless:
+                    raise error from problem
+            wait = max(wait, random.uniform(pause / 2, pause))
+            if self.clock.monotonic() + wait >= end:
+                raise error
+            self.clock.sleep(wait)
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    def _error(self, what: str, answer: Answer) -> ApiError:
+        try:
+            status = json.loads(answer.body)
+        except ValueError:
+            status = {}
+        if not isinstance(status, dict):
+            status = {}
+        text = status.get("message") or answer.body.decode("utf-8", "replace")[:200] or f"HTTP {answer.status}"
+        conflicts = _conflicts(status) if answer.status == 409 else ()
+        if conflicts:
+            text = "; ".join(f"{found.field} belongs to {found.manager}" for found in conflicts)
+        return ApiError(
+            f"{self.region}: {what}: {text}",
+            kind=_KINDS.get(answer.status, "server" if answer.status >= 500 or answer.status == 429 else "invalid"),
+            status=answer.status,
+            region=self.region,
+            retriable=answer.status >= 500 or answer.status in (409, 429),
+            conflicts=conflicts,
+        )
+
+
+def _query(dry_run: bool) -> dict[str, str]:
+    return {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+
+
+def _dump(body: JsonObject) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def _root(api_version: str) -> str:
+    return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+
+
+def _retry_after(answer: Answer) -> float:
+    text = next((value for name, value in answer.headers.items() if name.lower() == "retry-after"), "")
+    return float(text) if text.isdigit() else 0.0
+
+
+def _conflicts(status: Mapping[str, t.Any]) -> tuple[Conflict, ...]:
+    """Who owns what, out of the causes of a refused server-side apply: `conflict with "kubectl" using apps/v1`."""
+    causes = (status.get("details") or {}).get("causes") or []
+    found = []
+    for cause in causes:
+        if cause.get("reason") == "FieldManagerConflict":
+            parts = str(cause.get("message") or "").split('"')
+            found.append(Conflict(str(cause.get("field") or ""), parts[1] if len(parts) > 2 else "another manager"))
+    return tuple(found)
+
+
+def connect(kubeconfig: str, context: str, region: str, clock: Clock) -> KubeApi:
+    """The API server of one context. Raises OptionError naming what is wrong; nothing is sent yet."""
+    return KubeApi(open_transport(kubeconfig, context, region), clock, region)

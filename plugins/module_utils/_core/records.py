@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands in a journal, and how it is written down: dataclasses to JSON and back. No I/O."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import gzip
+import json
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, Ref
+
+Operation = t.Literal["apply", "set", "delete", "weights"]
+
+#: A ConfigMap takes 1 MiB with everything in it.
+LARGEST_DOCUMENT: t.Final = 900_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One object that is written. `fields` is path -> {before, after}; `before` and `after` are whole objects as the
+    API server gave them, None where there is none."""
+
+    ref: Ref
+    op: Operation
+    fields: Mapping[str, Mapping[str, t.Any]] = dataclasses.field(default_factory=dict)
+    before: JsonObject | None = None
+    after: JsonObject | None = None
+
+    def summary(self) -> JsonObject:
+        """Without the whole objects."""
+        return {
+            "ref": dataclasses.asdict(self.ref),
+            "op": self.op,
+            "fields": {path: dict(both) for path, both in self.fields.items()},
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One write: intended before it, done or failed after it. Neither means that nobody knows. `mark` is unique, so
+    that a writer whose answer was lost finds its own entry again."""
+
+    number: int
+    step: str
+    mark: str
+    at: float
+    changes: tuple[Change, ...]
+    done: bool = False
+    failed: str | None = None
+
+    def summary(self) -> JsonObject:
+        """What a report needs."""
+        return {
+            "number": self.number,
+            "step": self.step,
+            "mark": self.mark,
+            "at": self.at,
+            "done": self.done,
+            "failed": self.failed,
+            "changes": [change.summary() for change in self.changes],
+        }
+
+    def to_text(self) -> str:
+        """Readable but for the whole objects: they are packed, a ConfigMap is small."""
+        objects = [[change.before, change.after] for change in self.changes]
+        return json.dumps({**self.summary(), "objects": pack(objects)}, sort_keys=True)
+
+    @classmethod
+    def from_text(cls, text: str) -> Entry:
+        data = json.loads(text)
+        objects = unpack(data.pop("objects"))
+        changes = [
+            Change(Ref(**change["ref"]), change["op"], change["fields"], before, after)
+            for change, (before, after) in zip(data.pop("changes"), objects, strict=True)
+        ]
+        return cls(changes=tuple(changes), **data)
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """`keep` or `undo`, written once per release."""
+
+    decision: t.Literal["keep", "undo"]
+    by: str
+    reason: str
+    at: float
+
+
+@dataclasses.dataclass(frozen=True)
+class FleetRef:
+    """Where the fleet's journal lies."""
+
+    kubeconfig: str
+    context: str
+    namespace: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ReleaseRef:
+    """The release a task belongs to, as it travels from task to task in the option `release`."""
+
+    id: str
+    kind: str
+    holder: str
+    token: int
+    namespace: str
+    controller_pid: int
+    controller_started: str
+    fleet: FleetRef
+    lease_s: float = 15.0
+    renew_s: float = 5.0
+
+    @property
+    def is_way_back(self) -> bool:
+        """A way back is not a release to be undone."""
+        return self.kind == "rollback"
+
+    def to_option(self) -> JsonObject:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_option(cls, option: Mapping[str, t.Any]) -> ReleaseRef:
+        """Raises OptionError when it is not what release_journal gave out."""
+        try:
+            return cls(
+                id=str(option["id"]),
+                kind=str(option["kind"]),
+                holder=str(option["holder"]),
+                token=int(option["token"]),
+                namespace=str(option["namespace"]),
+                controller_pid=int(option["controller_pid"]),
+                controller_started=str(option["controller_started"]),
+                fleet=FleetRef(**{name: str(value) for name, value in option["fleet"].items()}),
+                lease_s=float(option["lease_s"]),
+                renew_s=float(option["renew_s"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            problem = f"is not what release_journal gave out as `release`; wrong or missing: {error}"
+            raise OptionError("release", problem) from error
+
+
+def pack(value: t.Any) -> str:
+    """JSON as compressed text. Without a time in it: the same value gives the same text."""
+    return base64.b64encode(gzip.compress(json.dumps(value, sort_keys=True).encode(), mtime=0)).decode()
+
+
+def unpack(text: str) -> t.Any:
+    return json.loads(gzip.decompress(base64.b64decode(text)))
+
+
+def pack_document(option: str, document: Mapping[str, t.Any]) -> str:
+    """A revision document for a ConfigMap. Raises OptionError when it holds a Secret or is too large."""
+    for obj in document.get("objects") or []:
+        if isinstance(obj, Mapping) and obj.get("kind") == "Secret":
+            name = (obj.get("metadata") or {}).get("name")
+            raise OptionError(option, f"holds the Secret {name}; Secrets are never recorded")
+    text = pack(document)
+    if len(text) > LARGEST_DOCUMENT:
+        limit = f"a ConfigMap takes {LARGEST_DOCUMENT // 1000} kB"
+        raise OptionError(
+            option, f"is {len(text) // 1000} kB even compressed, and {limit}; record fewer services in one"
+        )
+    return text

@@ -1,0 +1,172 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HTTP to one API server. `kubernetes.client` brings kubeconfig, certificates, tokens, exec plugins and proxies."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import ssl
+import tempfile
+import traceback
+import typing as t
+import urllib.parse
+from collections.abc import Mapping
+
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
+
+# At the top: Ansible loads an action plugin before it forks, so the import is paid once and not in every task.
+IMPORT_ERROR: str | None = None
+try:
+    import urllib3
+    from kubernetes.client import ApiClient, Configuration
+    from kubernetes.config import ConfigException, kube_config
+except ImportError:
+    IMPORT_ERROR = traceback.format_exc()
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is sent."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    body: bytes | None = None
+    content_type: str = "application/json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class NoAnswer(Exception):
+    """Nothing came back. `sent` says whether the server may have acted on the request."""
+
+    def __init__(self, problem: str, *, timeout: bool, sent: bool, hopeless: bool = False) -> None:
+        super().__init__(problem)
+        self.timeout = timeout
+        self.sent = sent
+        self.hopeless = hopeless
+
+
+class Transport(t.Protocol):
+    """The one thing that tests replace."""
+
+    def request(self, request: Request, timeout_s: float) -> Answer:
+        """Send one request. Raises NoAnswer when there is no answer."""
+        ...
+
+
+class ClientTransport:
+    """The pool of a configured `kubernetes.client.ApiClient`."""
+
+    def __init__(self, client: t.Any) -> None:
+        self._client = client
+        self._pool = client.rest_client.pool_manager
+
+    def request(self, request: Request, timeout_s: float) -> Answer:
+        headers = {"Accept": "application/json", "User-Agent": "pincex-zero-downtime"}
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
+        # Asked for every request: a token that an exec plugin gave may have ended.
+        for setting in self._client.configuration.auth_settings().values():
+            headers[setting["key"]] = setting["value"]
+        url = self._client.configuration.host.rstrip("/") + request.path
+        if request.query:
+            url += "?" + urllib.parse.urlencode(request.query)
+        try:
+            answer = self._pool.request(
+                request.method,
+                url,
+                body=request.body,
+                headers=headers,
+                timeout=urllib3.Timeout(connect=min(3.0, timeout_s), read=timeout_s),
+                retries=False,
+            )
+        except urllib3.exceptions.SSLError as error:
+            raise NoAnswer(str(error), timeout=False, sent=False, hopeless=True) from error
+        except (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.NewConnectionError) as error:
+            raise NoAnswer(_plain(error), timeout=False, sent=False) from error
+        except urllib3.exceptions.ReadTimeoutError as error:
+            raise NoAnswer(f"no answer within {timeout_s:.0f} s", timeout=True, sent=True) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise NoAnswer(_plain(error), timeout=False, sent=True) from error
+        return Answer(answer.status, answer.data, answer.headers)
+
+
+def _plain(error: Exception) -> str:
+    """Without the object's address that urllib3 puts in front."""
+    return str(error).rsplit(": ", maxsplit=1)[-1] or type(error).__name__
+
+
+def open_transport(kubeconfig: str, context: str, region: str) -> Transport:
+    """Read the kubeconfig and make its connection; nothing is sent yet.
+
+    Raises OptionError when the file or the context is not usable.
+    """
+    if IMPORT_ERROR is not None:
+        raise ReleaseError(
+            missing_required_lib("kubernetes") + " " + IMPORT_ERROR.splitlines()[-1],
+            kind="library",
+            system="controller",
+            region=region,
+        )
+    try:
+        contexts, _active = kube_config.list_kube_config_contexts(config_file=kubeconfig)
+    except (ConfigException, OSError, ValueError, TypeError, AttributeError) as error:
+        raise OptionError("kubeconfig", f"{kubeconfig} cannot be read: {_first_line(error)}", region=region) from error
+    except Exception as error:
+        # PyYAML's errors have no common class with anything else, and PyYAML is not ours to import.
+        raise OptionError(
+            "kubeconfig", f"{kubeconfig} is no kubeconfig: {_first_line(error)}", region=region
+        ) from error
+    names = [str(entry["name"]) for entry in contexts]
+    if context not in names:
+        raise OptionError("context", f"{context} is not in {kubeconfig} (there are: {', '.join(names)})", region=region)
+    configuration = Configuration()
+    with tempfile.TemporaryDirectory(prefix="pincex-") as folder:
+        try:
+            kube_config.load_kube_config(
+                config_file=kubeconfig, context=context, client_configuration=configuration, temp_file_path=folder
+            )
+            client = ApiClient(configuration)
+            _settle_tls(client, configuration)
+        except (ConfigException, OSError, ValueError) as error:
+            raise OptionError(
+                "kubeconfig", f"context {context} of {kubeconfig} is not usable: {_first_line(error)}", region=region
+            ) from error
+        finally:
+            # The client remembers files by content; they end with this folder.
+            kube_config._cleanup_temp_files()
+    return ClientTransport(client)
+
+
+def _settle_tls(client: t.Any, configuration: t.Any) -> None:
+    """Load the certificates now. A worker of Ansible ends without clean-up, and a private key must not stay in /tmp."""
+    if not configuration.host.startswith("https:"):
+        return
+    tls = ssl.create_default_context()
+    if not configuration.verify_ssl:
+        tls.check_hostname = False
+        tls.verify_mode = ssl.CERT_NONE
+    elif configuration.ssl_ca_cert or configuration.ca_cert_data:
+        data = configuration.ca_cert_data or pathlib.Path(configuration.ssl_ca_cert).read_text(encoding="utf-8")
+        tls = ssl.create_default_context(cadata=data)
+    if configuration.cert_file:
+        tls.load_cert_chain(configuration.cert_file, configuration.key_file)
+    settings = client.rest_client.pool_manager.connection_pool_kw
+    for name in ("cert_file", "key_file", "ca_certs", "ca_cert_data", "cert_reqs"):
+        settings.pop(name, None)
+    settings["ssl_context"] = tls
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
