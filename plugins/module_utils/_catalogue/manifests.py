@@ -9,7 +9,7 @@ import hashlib
 import json
 import typing as t
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import Service
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import Hpa, Service
 
 JsonObject = dict[str, t.Any]
 
@@ -31,7 +31,7 @@ def slot_manifests(service: Service, slot: str, version: str, region: str, names
         _pdb(service, slot, namespace),
     ]
     if service.hpa is not None:
-        objects.append(_hpa(service, slot, namespace))
+        objects.append(_hpa(service, service.hpa, slot, namespace))
     return objects
 
 
@@ -213,8 +213,7 @@ def _pdb(service: Service, slot: str, namespace: str) -> JsonObject:
     }
 
 
-def _hpa(service: Service, slot: str, namespace: str) -> JsonObject:
-    assert service.hpa is not None
+def _hpa(service: Service, hpa: Hpa, slot: str, namespace: str) -> JsonObject:
     name = f"{service.name}-{slot}"
 
     def metric(resource: str, percent: int) -> JsonObject:
@@ -227,9 +226,9 @@ def _hpa(service: Service, slot: str, namespace: str) -> JsonObject:
         "metadata": _meta(name, namespace, labels_of(service, slot)),
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
-            "minReplicas": service.hpa.min,
-            "maxReplicas": service.hpa.max,
-            "metrics": [metric("cpu", service.hpa.cpu), metric("memory", service.hpa.memory)],
+            "minReplicas": hpa.min,
+            "maxReplicas": hpa.max,
+            "metrics": [metric("cpu", hpa.cpu), metric("memory", hpa.memory)],
             "behavior": {"scaleDown": {"selectPolicy": "Max"}},
         },
     }
