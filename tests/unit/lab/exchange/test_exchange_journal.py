@@ -34,11 +34,13 @@ def write(path: pathlib.Path, count: int) -> list[Event]:
     return events
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.text(), st.integers() | st.text() | st.lists(st.integers()), min_size=1))
 def test_a_line_comes_back(fields: Event) -> None:
     assert decode(encode({"seq": 1, **fields})) == {"seq": 1, **fields}
 
 
+@settings(max_examples=60)
 @given(st.integers(0, 200), st.integers(1, 255))
 def test_any_changed_byte_is_seen(position: int, flip: int) -> None:
     line = bytearray(encode(event(1)))

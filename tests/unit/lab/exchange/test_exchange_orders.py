@@ -7,7 +7,7 @@ import json
 import typing as t
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.exchange.orders import NewOrder, Refusal, check_rules, parse_order
@@ -58,6 +58,7 @@ def test_bad_field_is_named(field: str, value: t.Any) -> None:
     assert caught.value.reason.startswith(f"{field}:")
 
 
+@settings(max_examples=40)
 @given(st.one_of(st.binary(max_size=60), st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps)))
 def test_any_body_is_an_order_or_refused(body: bytes | str) -> None:
     try:

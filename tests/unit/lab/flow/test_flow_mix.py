@@ -7,7 +7,7 @@ import collections
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.exchange.orders import check_rules, parse_order
@@ -33,6 +33,7 @@ def test_the_rate_counts_orders_over_all_regions(rate: float, regions: tuple[str
     assert [slot.offset_s for slot in slots] == sorted(slot.offset_s for slot in slots)
 
 
+@settings(max_examples=50)
 @given(st.integers(0, 10**9), st.booleans())
 def test_every_order_is_acceptable(number: int, resting: bool) -> None:
     identity = mix.client_order_id("ap-northeast-1", "0123abcd", number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typing as t
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.flow.reconcile import Acknowledgement, Reconciler
@@ -29,6 +29,7 @@ def reconcile(acks: list[Acknowledgement], journals: dict[str, Journal]) -> t.An
     return reconciler.result()
 
 
+@settings(max_examples=60)
 @given(st.integers(0, 30), st.sets(st.integers(1, 30)), st.sets(st.integers(1, 30)))
 def test_lost_is_exactly_what_was_acknowledged_and_is_missing(
     count: int, unacknowledged: set[int], missing: set[int]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.flow.tally import NO_VERSION, Result, Tally, classify, percentile
@@ -46,6 +46,7 @@ def test_what_an_answer_means(status: int, version: str, outcome: str) -> None:
     assert classify(status, version) == outcome
 
 
+@settings(max_examples=50)
 @given(st.lists(st.floats(0, 100), min_size=1).map(sorted), st.sampled_from([0.5, 0.95, 0.99, 1.0]))
 def test_percentile_is_the_smallest_value_with_enough_below(ordered: list[float], share: float) -> None:
     value = percentile(ordered, share)
@@ -59,6 +60,7 @@ def test_percentile_of_nothing() -> None:
     assert percentile([], 0.5) == 0
 
 
+@settings(max_examples=50)
 @given(results)
 def test_every_result_is_in_every_sum_once(given_results: list[Result]) -> None:
     tally = Tally()
@@ -76,6 +78,7 @@ def test_every_result_is_in_every_sum_once(given_results: list[Result]) -> None:
     assert [row[0] for row in tally.bad_answers()] == sorted(round(result.at, 4) for result in failed)
 
 
+@settings(max_examples=50)
 @given(results)
 def test_first_and_last_bad_answer(given_results: list[Result]) -> None:
     tally = Tally()
