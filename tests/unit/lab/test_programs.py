@@ -59,14 +59,17 @@ def test_started_found_and_stopped(site: model.Site) -> None:
 
 
 def test_a_reused_pid_is_neither_alive_nor_killed(site: model.Site) -> None:
-    with subprocess.Popen(["sleep", "60"]) as stranger:
+    stranger = subprocess.Popen(["sleep", "60"])
+    try:
         real = programs.parse_start_time(pathlib.Path(f"/proc/{stranger.pid}/stat").read_text())[1]
         programs.pidfile(site, "old").parent.mkdir()
         programs.pidfile(site, "old").write_text(f"{stranger.pid} {real - 1}\n")
         assert not programs.alive(site, "old")
         programs.stop(site, "old", timeout_s=0)
         assert stranger.poll() is None, "somebody else's process was killed"
+    finally:
         stranger.kill()
+        stranger.wait()
 
 
 def test_a_program_that_ignores_term_is_killed(site: model.Site) -> None:
