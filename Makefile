@@ -60,7 +60,7 @@ lint-docs: $(READY) ## antsibull-docs: documentation of modules and roles
 lint-ansible: $(READY) ## ansible-lint, profile production
 	@echo "== ansible-lint"; $(BIN)/ansible-lint
 
-.PHONY: test-unit test-sanity test-packaging test-lab test-e2e
+.PHONY: test-unit test-sanity test-packaging test-flow test-lab test-molecule test-e2e
 test-unit: $(READY) ## Unit tests (no root, under a minute)
 	@$(PYTEST) tests/unit
 
@@ -70,8 +70,14 @@ test-sanity: $(READY) ## ansible-test sanity on the built artefact
 test-packaging: $(READY) ## The artefact builds, installs elsewhere, and works by name
 	@$(PYTEST) tests/packaging
 
+test-flow: $(READY) ## The playbooks' control flow, with stand-ins for the cluster modules (no root)
+	@$(PYTEST) tests/flow
+
 test-lab: $(READY) ## The lab itself: up, down, what stays behind (root)
 	@$(PYTEST) tests/lab
+
+test-molecule: $(READY) ## molecule: scenarios on the lab, or SCENARIO=name (root)
+	@$(BIN)/molecule test $(if $(SCENARIO),-s $(SCENARIO),--all)
 
 test-e2e: $(READY) ## Releases on the lab, end to end (root)
 	@$(PYTEST) tests/e2e

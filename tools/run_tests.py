@@ -20,9 +20,12 @@ import time
 import typing as t
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-STAGES = ("lint", "test-unit", "test-sanity", "test-packaging", "test-lab", "test-e2e")
+STAGES = (
+    *("lint", "test-unit", "test-sanity", "test-packaging", "test-flow"),
+    *("test-lab", "test-molecule", "test-e2e"),
+)
 #: The stages that need the lab's binaries. They are compiled in the background while the stages before them run.
-NEEDS_BINARIES = ("test-lab", "test-e2e")
+NEEDS_BINARIES = ("test-lab", "test-molecule", "test-e2e")
 #: The lab that the tests use; the demo's has another name and stays as it is.
 LAB = "test"
 #: What `python -m lab up` does first; without root and without starting anything.
