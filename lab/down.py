@@ -82,7 +82,7 @@ def _site_down(site: Site, steps: Steps) -> None:
         leftovers.unmount(site.home)
         for name in pods:
             run(["ip", "netns", "delete", name], check=False)
-        for record in leftovers.cni_records(site):
+        for record in (*leftovers.cni_records(site), *leftovers.log_links(site)):
             record.unlink(missing_ok=True)
         cgroups.remove(cgroups.of_site(site))
         network.disconnect(site)

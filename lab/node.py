@@ -44,6 +44,11 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
   sandbox_image = "{pause.IMAGE}"
   # Without CAP_SYS_RESOURCE runc cannot lower the score and dies with "can't get final child's PID".
   restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+      # Not the machine's common folder in /run: what killed containers leave there goes with the site.
+      Root = "{folder}/runc"
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = "{folder}/certs.d"
   [plugins."io.containerd.grpc.v1.cri".cni]

@@ -104,6 +104,7 @@ def look() -> Machine:
     # Another lab that is up keeps the blackhole; then it is there before and after.
     routes = _output("ip", "-4", "route", "show", "table", "all").splitlines()
     files = [HOME, *pathlib.Path("/var/lib/cni").glob("**/*")]
+    files += [link for link in pathlib.Path("/var/log/containers").glob("*") if LAB in str(link.readlink())]
     return Machine(
         processes=frozenset(_processes()),
         namespaces=frozenset(_namespaces()),
@@ -111,7 +112,7 @@ def look() -> Machine:
         routes=frozenset(route.strip() for route in routes if not OTHERS.search(route)),
         mounts=frozenset(mount for mount in mounts if not OTHERS.search(mount) and not mount.startswith("/run/netns/")),
         cgroups=frozenset(_cgroups()),
-        files=frozenset(str(path) for path in files if path.exists() and LAB in str(path)),
+        files=frozenset(str(path) for path in files if path.is_symlink() or (path.exists() and LAB in str(path))),
     )
 
 
