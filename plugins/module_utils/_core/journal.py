@@ -25,13 +25,14 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     Undone,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, KubeApi
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.lease import Lease, clock_time
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.lease import Lease
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import (
     Change,
     Decision,
     Entry,
     FleetRef,
     ReleaseRef,
+    unpack,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store import Data, Store
 
@@ -55,6 +56,11 @@ def header_of(data: Data) -> JsonObject:
 def entries_of(data: Data) -> list[Entry]:
     """The entries, oldest first."""
     return [Entry.from_text(data[key]) for key in sorted(data) if key.isdigit()]
+
+
+def before_of(data: Data) -> JsonObject | None:
+    """The document of what was there before the release."""
+    return t.cast("JsonObject", unpack(data["before"])) if "before" in data else None
 
 
 def decision_of(data: Data) -> Decision | None:
@@ -99,7 +105,7 @@ def refuse_unfinished(data: Data, region: str) -> None:
     steps = [entry.step for entry in entries_of(data)]
     doing += [f"at {steps[-1]}"] if steps else []
     raise Refused(
-        f"{region}: {header['kind']} {header['id']} by {header['by']} is unfinished since {clock_time(header['opened_at'])}, "
+        f"{region}: {header['kind']} {header['id']} by {header['by']} is unfinished since {header['opened_at']}, "
         f"{', '.join(doing) or 'before its first step'}; let it end, or recover it, before another one starts",
         region=region,
     )
@@ -201,6 +207,10 @@ class Journal:
         data = self._store.read()
         must_be_open(data, self.release.id, self.kube.region)
         return entries_of(data)
+
+    def before(self) -> JsonObject | None:
+        """The document of what this region was before the release."""
+        return before_of(self._store.read())
 
     def write_undo(self, by: str, reason: str) -> Decision:
         """Decide for the whole fleet that this release is taken back. Returns the decision that stands."""

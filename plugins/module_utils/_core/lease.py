@@ -102,6 +102,7 @@ class Lease:
             lease = None if obj is None else _state(obj)
             if obj is None or lease is None or lease.holder != holder or lease.token != token:
                 return False
+            self._kube.fence = None
             try:
                 self._kube.replace({**obj, "spec": {**obj["spec"], "holderIdentity": ""}})
                 return True
@@ -169,7 +170,7 @@ def _seconds(text: str | None) -> float:
 
 def clock_time(seconds: float) -> str:
     """An instant for people."""
-    return datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _too_busy(region: str) -> ReleaseError:
