@@ -110,7 +110,7 @@ def slim(schema: t.Any) -> t.Any:
 
 
 def definitions() -> list[Object]:
-    """Custom resource definitions of Gateway API and Envoy Gateway, in the versions that the programs are built from."""
+    """Definitions of Gateway API's and Envoy Gateway's kinds, in the versions that the programs are built from."""
     go_mod = (MODULE / "go.mod").read_text()
     versions = {module: module_version(go_mod, module) for module in DEFINITIONS}
     folder = cache_home() / "definitions"

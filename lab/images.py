@@ -16,6 +16,7 @@ import fcntl
 import hashlib
 import io
 import json
+import os
 import pathlib
 import py_compile
 import shutil
@@ -212,7 +213,7 @@ def _build_base(scratch: pathlib.Path, layer: pathlib.Path) -> None:
     packages = root / "usr/local/lib/python3.11/dist-packages"
     _install_requirements(packages)
     # unchecked-hash: the layer's files have no times, by which Python would otherwise know a fresh .pyc.
-    compile_all = ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    compile_all: list[str] = ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     folders = ["/usr/lib/python3.11", "/usr/local/lib/python3.11/dist-packages"]
     run(["chroot", root, *compile_all, *folders], check=False, timeout_s=300)
     # The proof that nothing is missing that the services import.
@@ -227,7 +228,8 @@ def _download(folder: pathlib.Path) -> None:
     """The newest .debs that the machine's apt knows; its lists are fetched when it has none."""
     script = 'cd "$1" && shift && apt-get download -q "$@"'
     # apt drops its rights to a user of its own, who cannot write in root's cache directory.
-    command = ["sh", "-c", script, "download", folder, "-oAPT::Sandbox::User=root", *DEBIAN_PACKAGES]
+    options = ["-oAPT::Sandbox::User=root"]
+    command: list[str | os.PathLike[str]] = ["sh", "-c", script, "download", folder, *options, *DEBIAN_PACKAGES]
     try:
         run(command, timeout_s=300)
     except LabError:
@@ -246,8 +248,8 @@ def _install_requirements(target: pathlib.Path) -> None:
 
 def _pack(root: pathlib.Path, out: pathlib.Path) -> None:
     """A tar without times and owners: the same tree gives the same bytes."""
-    command = ["tar", "-C", root, "-cf", out, "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"]
-    run([*command, "."], timeout_s=120)
+    same = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"]
+    run(["tar", "-C", root, "-cf", out, *same, "."], timeout_s=120)
 
 
 def _compiled(path: pathlib.Path) -> bytes:
