@@ -16,14 +16,17 @@ from .service import Service, Unavailable, refuse
 from .settings import Settings
 from .upstream import Away, Upstream
 
+#: To each of the two services that are asked.
+_CONNECTIONS: t.Final = 32
+
 
 class CoreApi:
     """POST /orders, DELETE /orders/{id}, GET /orders/{id}."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._engine = Upstream(HttpClient(settings.engine_url))
-        self._reference = Upstream(HttpClient(settings.reference_url, settings.reference_host))
+        self._engine = Upstream(HttpClient(settings.engine_url, most=_CONNECTIONS))
+        self._reference = Upstream(HttpClient(settings.reference_url, settings.reference_host, most=_CONNECTIONS))
         self._delay_s = faults.delay_s(settings.service, settings.version)
 
     def attach(self, service: Service) -> None:

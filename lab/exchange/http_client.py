@@ -106,9 +106,13 @@ class _Connection(asyncio.Protocol):
 
 
 class HttpClient:
-    """Requests to one server, each on a connection of its own while it is under way."""
+    """Requests to one server, each on a connection of its own while it is under way.
 
-    def __init__(self, url: str, host: str = "", connect_timeout_s: float = 1.0) -> None:
+    With `most` connections in use, further requests wait their turn: under overload, new connections are the most
+    expensive way to wait, and a gateway refuses them at some number (Envoy at 1024).
+    """
+
+    def __init__(self, url: str, host: str = "", connect_timeout_s: float = 1.0, most: int = 10_000) -> None:
         parts = urllib.parse.urlsplit(url)
         if parts.scheme != "http" or not parts.hostname:
             raise ValueError(f"{url}: not an http URL")
@@ -117,12 +121,27 @@ class HttpClient:
         # The part of every request that never changes.
         self._fixed = f" HTTP/1.1\r\nHost: {host or parts.netloc}\r\nAccept: */*\r\n".encode()
         self._idle: list[_Connection] = []
+        self._turn = asyncio.Semaphore(most)
 
     async def request(self, method: str, path: str, body: bytes = b"", timeout_s: float = 5.0) -> Answer:
         """One request, tried once. Raises HttpFailure."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        if not self._turn.locked():
+            async with self._turn:
+                return await self._request(method, path, body, deadline, timeout_s)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise HttpFailure("timeout", f"no free connection in {timeout_s:.3g} s") from None
+        try:
+            return await self._request(method, path, body, deadline, timeout_s)
+        finally:
+            self._turn.release()
+
+    async def _request(self, method: str, path: str, body: bytes, deadline: float, timeout_s: float) -> Answer:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_s
-        connection = await self._connection(min(timeout_s, self._connect_timeout_s))
+        connection = await self._connection(min(deadline - loop.time(), self._connect_timeout_s))
         length = b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body) if body else b""
         head = b"%b %b%b%b\r\n" % (method.encode(), path.encode(), self._fixed, length)
         timer = loop.call_at(deadline, connection.fail, HttpFailure("timeout", f"no answer in {timeout_s:.3g} s"))

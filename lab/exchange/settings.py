@@ -28,7 +28,7 @@ class Settings:
     port: int = 8080
     linger_s: float = 3.0
     order_deadline_s: float = 10.0
-    reference_deadline_s: float = 3.0
+    reference_deadline_s: float = 8.0
     engine_url: str = ""
     reference_url: str = ""
     reference_host: str = ""
@@ -73,7 +73,7 @@ def read_settings(env: t.Mapping[str, str], service: str = "") -> Settings:
         # The engine has one replica: lingering would only make its restart longer.
         linger_s=_number(env, "LINGER_S", 0 if service == "matching-engine" else 3),
         order_deadline_s=_number(env, "ORDER_DEADLINE_S", 10),
-        reference_deadline_s=_number(env, "REFERENCE_DATA_DEADLINE_S", 3),
+        reference_deadline_s=_number(env, "REFERENCE_DATA_DEADLINE_S", 8),
         engine_url=_engine_url(env),
         reference_url=env.get("REFERENCE_DATA_URL", ""),
         reference_host=env.get("REFERENCE_DATA_HOST", ""),

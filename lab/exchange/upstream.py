@@ -11,8 +11,9 @@ import typing as t
 
 from .http_client import Answer, HttpClient, HttpFailure
 
-#: One attempt; a server that is away without a word must not use up the whole deadline.
-_ATTEMPT_S: t.Final = 2.0
+#: One attempt. A server that ends says so at once (refused, reset): this is only for one that is away without a word.
+#: Shorter would be worse: on a busy machine each attempt that is given up was work for nothing, and the next is more.
+_ATTEMPT_S: t.Final = 5.0
 _FIRST_PAUSE_S: t.Final = 0.02
 _LONGEST_PAUSE_S: t.Final = 0.25
 

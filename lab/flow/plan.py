@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
         "--engine", action="append", default=[], metavar="REGION=URL", help="instead of asking the cluster"
     )
     run.add_argument("--bad", default="v3,v4,v5,v6", help="versions that may fail (default v3,v4,v5,v6)")
-    run.add_argument("--in-flight", type=int, default=2000, help="most requests under way (default 2000)")
+    run.add_argument("--in-flight", type=int, default=800, help="most requests under way (default 800)")
     run.add_argument("--timeout", type=float, default=15, help="seconds for one request (default 15)")
     return top
 

@@ -362,6 +362,31 @@ async def test_client_failures_have_kinds() -> None:
     assert caught.value.kind == "connect"
 
 
+async def test_requests_wait_for_a_free_connection() -> None:
+    under_way, most, go_on = 0, 0, asyncio.Event()
+
+    async def handle(_request: Request) -> Reply:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await go_on.wait()
+        under_way -= 1
+        return Reply(200, b"{}")
+
+    server = HttpServer(handle, {})
+    client = HttpClient(f"http://{LOOPBACK}:{await server.start(LOOPBACK, 0)}", most=2)
+    waiting = [asyncio.ensure_future(client.request("GET", "/")) for _ in range(5)]
+    while under_way < 2:
+        await asyncio.sleep(0)
+    with pytest.raises(HttpFailure, match="no free connection"):
+        await client.request("GET", "/", timeout_s=0.02)
+    go_on.set()
+    assert [answer.status for answer in await asyncio.gather(*waiting)] == [200] * 5
+    assert most == len(server.connections) == 2
+    client.close()
+    await server.stop(1)
+
+
 def test_pauses_grow_and_are_bounded() -> None:
     assert [upstream.pause_s(attempt, 1) for attempt in range(6)] == [0.02, 0.04, 0.08, 0.16, 0.25, 0.25]
     assert upstream.pause_s(0, 0) == 0.01
