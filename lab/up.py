@@ -7,14 +7,24 @@ from __future__ import annotations
 
 import collections.abc as c
 import concurrent.futures
-import functools
-import importlib
-import importlib.util
 
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
-from lab import checks, control_plane, network, node, packages, state
+from lab import (
+    checks,
+    control_plane,
+    exchange_install,
+    gateway,
+    images,
+    metrics_server,
+    monitoring,
+    network,
+    node,
+    packages,
+    registry,
+    state,
+)
 from lab.binaries import Binaries, prepare
 from lab.down import down, leftover_sites
 from lab.errors import LabError
@@ -41,16 +51,16 @@ def up(lab: Lab, steps: Steps, *, bare: bool = False) -> None:
             network.connect(site)
     with concurrent.futures.ThreadPoolExecutor(len(lab.sites) + 1) as pool:
         # The base image comes over the network while a cold machine compiles.
-        images = [] if bare else [pool.submit(_images, lab, steps)]
+        pushed = [] if bare else [pool.submit(_images, lab, steps)]
         try:
             bins = prepare(steps)
         except LabError:
             if not running:
-                _wait(images, quiet=True)
+                _wait(pushed, quiet=True)
                 down(lab, steps)
             raise
         sites = [pool.submit(_site, lab, site, bins, steps, bare) for site in lab.sites]
-        _wait([*sites, *images])
+        _wait([*sites, *pushed])
         state.write_kubeconfig(lab)
         _wait([] if bare else [pool.submit(_exchange, site, steps) for site in lab.regions])
     state.write_state(lab)
@@ -82,28 +92,34 @@ def _site(lab: Lab, site: Site, bins: Binaries, steps: Steps, bare: bool) -> Non
         node.start_kubelet(site, bins)
         node.install_storage(site, kube)
         node.wait(site, kube)
-    if bare:
-        return
-    for module, text in (
-        ("metrics_server", "metrics-server"),
-        ("gateway", "gateway (Envoy Gateway)"),
-        ("monitoring", "Prometheus"),
-    ):
-        _addon(module, "start", steps, site.name, text, site, bins)
+    if not bare:
+        _addons(site, bins, steps)
+
+
+def _addons(site: Site, bins: Binaries, steps: Steps) -> None:
+    """Side by side: most of their time is waiting for a first answer."""
+
+    def start(text: str, call: c.Callable[[Site, Binaries], object]) -> None:
+        with steps.step(site.name, text):
+            call(site, bins)
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        _wait(
+            [
+                pool.submit(start, "gateway answers", gateway.start),
+                pool.submit(start, "Prometheus ready", monitoring.start),
+                pool.submit(start, "metrics-server available", metrics_server.start),
+            ]
+        )
 
 
 def _images(lab: Lab, steps: Steps) -> None:
-    _addon("registry", "start", steps, "registry", "registry answers", lab)
-    _addon("images", "build_and_push", steps, "registry", "images built and pushed", lab)
+    with steps.step("registry", "registry answers"):
+        registry.start(lab)
+    with steps.step("registry", "images built and pushed"):
+        images.build_and_push(lab)
 
 
 def _exchange(site: Site, steps: Steps) -> None:
-    _addon("exchange_install", "install", steps, site.name, "exchange's engine", site)
-
-
-def _addon(module: str, function: str, steps: Steps, who: str, text: str, *args: object) -> None:
-    if importlib.util.find_spec(f"lab.{module}") is None:
-        return
-    call: c.Callable[..., object] = getattr(importlib.import_module(f"lab.{module}"), function)
-    with steps.step(who, text):
-        functools.partial(call, *args)()
+    with steps.step(site.name, "matching engine ready"):
+        exchange_install.install(site)
