@@ -1,0 +1,234 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lock and journal of a release."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_journal
+short_description: Lock, journal, decision and revisions of a release
+version_added: 0.1.0
+description:
+  - Opens a release in one region or for the fleet, writes the decision of the fleet, closes the release, and reads it.
+  - Opening takes the lock (a C(coordination.k8s.io) Lease) and writes the journal (a ConfigMap) into the namespace.
+  - While a journal is unfinished every other release is refused, also when the lock has lapsed.
+  - The fleet is opened first, which takes the next revision number; then every region, with what the fleet returned.
+  - A refused or failed opening leaves nothing behind.
+author:
+  - Pincex release engineering (@pincex)
+extends_documentation_fragment:
+  - pincex.zero_downtime._cluster
+  - pincex.zero_downtime._attributes
+attributes:
+  idempotent:
+    support: full
+    details:
+      - Opening again with the same O(release_id) from the same playbook returns the open release.
+      - A decision is written once.
+options:
+  state:
+    description: What to do.
+    type: str
+    required: true
+    choices:
+      opened: Take the lock and begin the journal.
+      decided: Write the decision of the fleet, once. The decision that was written first stands and is returned.
+      closed: Record the revision, end the journal and give the lock back.
+      read: Change nothing; return what is known.
+  scope:
+    description: Whose journal. The fleet's lies in a namespace of the management cluster.
+    type: str
+    choices: [region, fleet]
+    default: region
+  release:
+    description:
+      - The release, as RV(release) was when it was opened in this scope.
+      - Needed with O(state=decided) and O(state=closed).
+    type: dict
+  fleet_release:
+    description: What the fleet's opening returned as RV(release). Needed to open a region.
+    type: dict
+  release_id:
+    description:
+      - The name of the release, of small letters, digits and hyphens. Made from the time when it is not given.
+      - A region takes it from O(fleet_release).
+    type: str
+  kind:
+    description:
+      - What kind of release. A V(rollback) is not stopped by a decision to undo.
+      - V(deploy) when it is not given; a region takes it from O(fleet_release).
+    type: str
+    choices: [deploy, rollback]
+  by:
+    description: Who releases, or who decides. Needed with O(state=opened) and O(state=decided).
+    type: str
+  before:
+    description:
+      - The revision document of what runs now, as M(pincex.zero_downtime.k8s_revision) read it.
+      - Needed to open a region.
+      - A document with a Secret in it is refused.
+    type: dict
+  steps:
+    description: The names of the steps to come, for the report.
+    type: list
+    elements: str
+    default: []
+  decision:
+    description: The decision to write with O(state=decided).
+    type: str
+    choices:
+      keep: The release stays. Only the holder of the lock can write that.
+      undo: Every gate and every step stops, and every region is taken back.
+  reason:
+    description: Why, in one sentence. Needed with O(state=decided).
+    type: str
+  outcome:
+    description: How the release ended, for example V(released) or V(taken_back). Needed with O(state=closed).
+    type: str
+  revision:
+    description:
+      - The revision document to record in this region. It needs O(number), and O(outcome) to be V(released).
+      - At most 900 kB when compressed. A document with a Secret in it is refused.
+    type: dict
+  number:
+    description: The number of the revision to record with O(state=closed), or to return with O(state=read).
+    type: int
+  lease_s:
+    description: How long the lock lasts without being renewed.
+    type: float
+    default: 15.0
+  renew_s:
+    description: How old the lock may be before a write renews it. At most a third of O(lease_s).
+    type: float
+    default: 5.0
+  controller:
+    description:
+      - The process that controls the release, with C(pid) and C(started). The action plugin fills it in.
+      - Without that process nothing is renewed or written any more.
+    type: dict
+seealso:
+  - module: pincex.zero_downtime.k8s_revision
+  - module: pincex.zero_downtime.k8s_traffic
+  - module: pincex.zero_downtime.k8s_rollout_gate
+"""
+
+EXAMPLES = r"""
+- name: Open the release of the fleet
+  pincex.zero_downtime.release_journal:
+    state: opened
+    scope: fleet
+    kind: deploy
+    by: anna
+    context: management
+    namespace: pincex-fleet
+  register: fleet
+
+- name: Open it in a region
+  pincex.zero_downtime.release_journal:
+    state: opened
+    fleet_release: "{{ fleet.release }}"
+    by: anna
+    before: "{{ before.revision }}"
+    context: us-east-1
+    namespace: exchange
+  register: region
+
+- name: Take it back everywhere
+  pincex.zero_downtime.release_journal:
+    state: decided
+    scope: fleet
+    release: "{{ fleet.release }}"
+    decision: undo
+    by: us-east-1
+    reason: error rate 0.2 above 0.02 for 5 s
+    context: management
+    namespace: pincex-fleet
+
+- name: Record the revision and unlock the region
+  pincex.zero_downtime.release_journal:
+    state: closed
+    release: "{{ region.release }}"
+    outcome: released
+    revision: "{{ after.revision }}"
+    number: "{{ fleet.number }}"
+    context: us-east-1
+    namespace: exchange
+"""
+
+RETURN = r"""
+release:
+  description:
+    - With O(state=opened) and O(state=decided) the release to hand on to other tasks, in their option O(release).
+    - With O(state=read) the header of the newest release in the journal. Its RV(release.state) is V(open) or V(closed).
+  returned: always
+  type: dict
+  contains:
+    id:
+      description: The name of the release.
+      type: str
+    kind:
+      description: V(deploy) or V(rollback).
+      type: str
+    state:
+      description: Whether it has ended; with O(state=read).
+      type: str
+number:
+  description: The revision number of the release.
+  returned: always
+  type: int
+decision:
+  description: The decision that stands.
+  returned: always
+  type: dict
+  sample: {decision: undo, by: us-east-1, reason: "error rate 0.2 above 0.02 for 5 s", at: 1767323045.1}
+entries:
+  description: The writes of the release in this region, oldest first, without the manifests; with O(state=read).
+  returned: always
+  type: list
+  elements: dict
+before:
+  description: The document of what ran before the release; with O(state=read).
+  returned: always
+  type: dict
+revisions:
+  description: The headers of the revisions that are kept, oldest first; with O(state=read) and O(state=closed).
+  returned: always
+  type: list
+  elements: dict
+  sample: [{number: 7, id: 20260102t030405z, kind: deploy, by: anna, outcome: released}]
+revision:
+  description: The document of revision O(number); with O(state=read).
+  returned: always
+  type: dict
+lock:
+  description: The lock as it is; with O(state=read). Nobody holds it when RV(lock.holder) is empty.
+  returned: always
+  type: dict
+  contains:
+    holder:
+      description: Release, host and process of the holder.
+      type: str
+    token:
+      description: Grows with every change of hands.
+      type: int
+error:
+  description: What went wrong.
+  returned: failure
+  type: dict
+  sample: {kind: locked, system: journal, region: us-east-1, retriable: false}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.entry import run_module
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.run import ARGUMENT_SPEC, EMPTY_RESULT, run
+
+
+def main() -> None:
+    """Entry of the module."""
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    run_module(module, run, EMPTY_RESULT)
+
+
+if __name__ == "__main__":
+    main()
