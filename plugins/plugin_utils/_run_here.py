@@ -41,8 +41,10 @@ class RunHere(ActionBase):  # type: ignore[misc]
             return {**result, **executed}
         checked = ArgumentSpecValidator(dict(self.ARGUMENT_SPEC)).validate(given)
         if checked.error_messages:
-            problem = ReleaseError("; ".join(checked.error_messages), kind="option", system="input")
-            return {**result, **failure(problem, self.EMPTY_RESULT)}
+            # The validator names only the options that do exist.
+            unknown = [f"{name}: no such option" for name in sorted(checked.unsupported_parameters)]
+            text = "; ".join(unknown or checked.error_messages)
+            return {**result, **failure(ReleaseError(text, kind="option", system="input"), self.EMPTY_RESULT)}
         params = checked.validated_parameters
         outcome = execute(
             type(self).RUN,

@@ -115,8 +115,10 @@ class KubeApi:
         options: JsonObject = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if uid is not None:
             options["preconditions"] = {"uid": uid}
-        query = {"dryRun": "All"} if dry_run else {}
-        request = Request("DELETE", self._path(ref), query, _dump(options))
+        if dry_run:
+            # In the body: beside one, the API server does not look at the query (seen), and would really delete.
+            options["dryRun"] = ["All"]
+        request = Request("DELETE", self._path(ref), body=_dump(options))
         return self._json(f"delete {ref}", request, absent_ok=True, fenced=True) is not None
 
     def may(self, verb: str, ref: Ref) -> bool:
@@ -189,7 +191,7 @@ class KubeApi:
             wait = 0.0
             try:
                 answer = self.transport.request(request, max(0.1, min(_ATTEMPT_S, end - now)))
-                if answer.status != 429 and answer.status < 500:
+                if (answer.status != 429 and answer.status < 500) or _is_refusal(answer):
                     return answer
                 error = self._error(what, answer)
                 wait = _retry_after(answer)
@@ -221,10 +223,10 @@ class KubeApi:
             text = "; ".join(f"{found.field} belongs to {found.manager}" for found in conflicts)
         return ApiError(
             f"{self.region}: {what}: {text}",
-            kind=_KINDS.get(answer.status, "server" if answer.status >= 500 or answer.status == 429 else "invalid"),
+            kind=_kind(answer),
             status=answer.status,
             region=self.region,
-            retriable=answer.status >= 500 or answer.status in (409, 429),
+            retriable=_kind(answer) in ("server", "conflict") and not conflicts,
             conflicts=conflicts,
         )
 
@@ -239,6 +241,16 @@ def _dump(body: JsonObject) -> bytes:
 
 def _root(api_version: str) -> str:
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+
+
+def _kind(answer: Answer) -> str:
+    busy = answer.status == 429 or (answer.status >= 500 and not _is_refusal(answer))
+    return _KINDS.get(answer.status, "server" if busy else "invalid")
+
+
+def _is_refusal(answer: Answer) -> bool:
+    """Server-side apply answers 500 to a manifest that does not fit its schema (seen): no try would change that."""
+    return answer.status == 500 and b"failed to create typed patch object" in answer.body
 
 
 def _retry_after(answer: Answer) -> float:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import ssl
 import tempfile
@@ -119,16 +120,7 @@ def open_transport(kubeconfig: str, context: str, region: str) -> Transport:
             system="controller",
             region=region,
         )
-    try:
-        contexts, _active = kube_config.list_kube_config_contexts(config_file=kubeconfig)
-    except (ConfigException, OSError, ValueError, TypeError, AttributeError) as error:
-        raise OptionError("kubeconfig", f"{kubeconfig} cannot be read: {_first_line(error)}", region=region) from error
-    except Exception as error:
-        # PyYAML's errors have no common class with anything else, and PyYAML is not ours to import.
-        raise OptionError(
-            "kubeconfig", f"{kubeconfig} is no kubeconfig: {_first_line(error)}", region=region
-        ) from error
-    names = [str(entry["name"]) for entry in contexts]
+    names = _contexts(kubeconfig, region)
     if context not in names:
         raise OptionError("context", f"{context} is not in {kubeconfig} (there are: {', '.join(names)})", region=region)
     configuration = Configuration()
@@ -147,6 +139,22 @@ def open_transport(kubeconfig: str, context: str, region: str) -> Transport:
             # The client remembers files by content; they end with this folder.
             kube_config._cleanup_temp_files()
     return ClientTransport(client)
+
+
+def _contexts(kubeconfig: str, region: str) -> list[str]:
+    """The names of all contexts. A file without a current one is fine, because none is ever taken by itself."""
+    paths = [pathlib.Path(path) for path in kubeconfig.split(os.pathsep) if path]
+    if not any(path.exists() for path in paths):
+        raise OptionError("kubeconfig", f"{kubeconfig} does not exist", region=region)
+    try:
+        merged = kube_config.KubeConfigMerger(kubeconfig).config.value
+        return [str(entry.value["name"]) for entry in merged["contexts"]]
+    except OSError as error:
+        raise OptionError("kubeconfig", f"{kubeconfig} cannot be read: {error.strerror}", region=region) from error
+    except Exception as error:
+        # Whatever PyYAML, or the look into something that is YAML and no kubeconfig, raises.
+        problem = f"{kubeconfig} is no kubeconfig: {_first_line(error)}"
+        raise OptionError("kubeconfig", problem, region=region) from error
 
 
 def _settle_tls(client: t.Any, configuration: t.Any) -> None:

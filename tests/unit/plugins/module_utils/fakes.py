@@ -107,7 +107,7 @@ class FakeKube:
         return [
             request
             for request in self.requests
-            if request.method != "GET" and request.query.get("dryRun") != "All" and reviews not in request.path
+            if request.method != "GET" and not _is_dry(request) and reviews not in request.path
         ]
 
     def request(self, request: Request, timeout_s: float) -> Answer:
@@ -185,7 +185,7 @@ class FakeKube:
         uid = (body.get("preconditions") or {}).get("uid")
         if uid not in (None, stored.obj["metadata"]["uid"]):
             return _status(409, "Conflict", f"the UID in the precondition ({uid}) does not match the UID in record")
-        if request.query.get("dryRun") != "All":
+        if body.get("dryRun") != ["All"]:
             del self.stored[ref]
         return _json(200, {"kind": "Status", "status": "Success"})
 
@@ -259,6 +259,13 @@ class FakeKube:
         if not dry:
             self.stored[ref] = made
         return made
+
+
+def _is_dry(request: Request) -> bool:
+    """As the API server sees it: a delete with a body is judged by its body."""
+    if request.method == "DELETE" and request.body:
+        return json.loads(request.body).get("dryRun") == ["All"]
+    return request.query.get("dryRun") == "All"
 
 
 def lose_answer(times: int = 1, sent: bool = True, path: str = "") -> Fault:
