@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import pathlib
+import time
 
 import yaml
 
@@ -100,7 +101,16 @@ def start(site: Site, bins: Binaries, timeout_s: float = 60) -> None:
         ],
     )
     kube.apply(*api(site, (keys / "ca.crt").read_bytes()))
-    try:
-        kube.wait_condition(_REGISTRATION, "APIService", API, None, condition="Available", timeout_s=timeout_s)
-    except LabError as error:
-        raise LabError(f"{site.name}: {error}\n{programs.tail(site, 'metrics-server')}") from None
+    deadline = time.monotonic() + timeout_s
+    while not available(kube):
+        if not programs.alive(site, "metrics-server") or time.monotonic() > deadline:
+            log = programs.tail(site, "metrics-server")
+            raise LabError(f"{site.name}: the API server does not get the metrics API\n{log}")
+        time.sleep(0.2)
+
+
+def available(kube: Kube) -> bool:
+    """Whether the API server reaches metrics-server."""
+    service = kube.get(_REGISTRATION, "APIService", API) or {}
+    conditions = (service.get("status") or {}).get("conditions") or []
+    return any(item["type"] == "Available" and item["status"] == "True" for item in conditions)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Pincex release engineering
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Prometheus of a region: finds pods by the Kubernetes API and scrapes them every second, and the kubelet's figures.
+"""The Prometheus of a region: finds pods by the Kubernetes API, scrapes them every second, and the kubelet too.
 
 It runs in the region's network under a user of its own, who may read pods and metrics and nothing else.
 """
