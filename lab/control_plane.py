@@ -112,7 +112,7 @@ def start(site: Site, bins: Binaries) -> None:
     )
 
 
-def wait(site: Site, timeout_s: float = 60) -> None:
+def wait(site: Site, timeout_s: float = 120) -> None:
     """Until the API server is ready and serves its RBAC bootstrap."""
     kube = Kube(site.admin_kubeconfig)
     deadline = time.monotonic() + timeout_s

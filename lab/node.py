@@ -171,7 +171,7 @@ def start_kubelet(site: Site, bins: Binaries) -> None:
     programs.start(site, "kube-proxy", [bins.path("kube-proxy"), proxy, "--v=1"])
 
 
-def wait(site: Site, kube: Kube, timeout_s: float = 60) -> None:
+def wait(site: Site, kube: Kube, timeout_s: float = 120) -> None:
     """Until the node is Ready."""
 
     def ready() -> bool:
