@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands as an operator types them, and what the API servers' audit logs say that they wrote."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import typing as t
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+BIN = CHECKOUT / ".venv" / "bin"
+_WRITES = ("create", "update", "patch", "delete", "deletecollection")
+#: Reviews ask a question by POST and store nothing.
+_QUESTIONS = ("selfsubjectaccessreviews", "subjectaccessreviews", "tokenreviews", "selfsubjectreviews")
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """A command that ended, with both of its outputs in the order in which they came."""
+
+    code: int
+    output: str
+
+    @property
+    def last_line(self) -> str:
+        return self.output.rstrip().rpartition("\n")[2]
+
+
+@dataclasses.dataclass(frozen=True)
+class LabRun:
+    ended: Ended
+    reports: pathlib.Path
+
+
+def run(command: list[str], timeout_s: float = 600, **environment: str) -> Ended:
+    """Run it, show its lines as they come and keep them."""
+    lines: list[str] = []
+    with subprocess.Popen(
+        command,
+        cwd=CHECKOUT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        end = time.monotonic() + timeout_s
+        for line in process.stdout:
+            sys.stdout.write(line)
+            lines.append(line)
+            if time.monotonic() > end:
+                process.terminate()
+                raise AssertionError(f"{command[:4]} ran longer than {timeout_s} s")
+    return Ended(process.returncode, "".join(lines))
+
+
+def playbook(name: str, *more: str, reports: pathlib.Path, **variables: t.Any) -> Ended:
+    extra = json.dumps({"release_reports": str(reports), **variables})
+    return run(
+        [str(BIN / "ansible-playbook"), f"pincex.zero_downtime.{name}", "-i", "inventories/lab", "-e", extra, *more],
+        PINCEX_LAB="test",
+        ANSIBLE_COLLECTIONS_PATH=str(CHECKOUT / ".venv" / "collections"),
+        ANSIBLE_NOCOLOR="1",
+    )
+
+
+def lab_state() -> dict[str, t.Any]:
+    return t.cast("dict[str, t.Any]", json.loads(pathlib.Path("/var/lib/pincex-lab/test/state.json").read_text()))
+
+
+class AuditLogs:
+    """What the playbooks wrote since this object was made, in every region and in the management cluster.
+
+    They come as the administrator of the kubeconfig; the lab's own machinery is left out of the audit log.
+    """
+
+    def __init__(self) -> None:
+        state = lab_state()
+        logs = {name: region["audit_log"] for name, region in state["regions"].items()}
+        logs["management"] = state["management"]["audit_log"]
+        self._logs = {name: pathlib.Path(path) for name, path in logs.items()}
+        self._from = {name: path.stat().st_size for name, path in self._logs.items()}
+
+    def events(self) -> list[dict[str, t.Any]]:
+        time.sleep(1.0)  # the API server writes its log in batches
+        found = []
+        for name, path in self._logs.items():
+            with path.open("rb") as log:
+                log.seek(self._from[name])
+                found += [{"site": name, **json.loads(line)} for line in log if line.endswith(b"\n")]
+        return [event for event in found if _is_ours(event)]
+
+    def writes(self) -> list[str]:
+        """`region verb path` of every write that was not a dry run."""
+        return [
+            f"{event['site']} {event['verb']} {event['requestURI']}"
+            for event in self.events()
+            if event["verb"] in _WRITES
+            and (event.get("objectRef") or {}).get("resource") not in _QUESTIONS
+            and not _is_dry_run(event)
+        ]
+
+
+def _is_ours(event: dict[str, t.Any]) -> bool:
+    return event["user"]["username"] == "admin" and not event.get("userAgent", "").startswith("kube-")
+
+
+def _is_dry_run(event: dict[str, t.Any]) -> bool:
+    # A delete carries its dry run in the body, which the log does not show; no module deletes in check mode.
+    return "dryRun=All" in event["requestURI"]

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The demo on the lab, and what an operator does around a release, on what the demo has left: v2 everywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from lab_run import AuditLogs, LabRun, playbook
+
+V2_STAYS = "released=v2 refused=v3,v5,v7"
+
+
+def test_a_good_version_goes_out_and_bad_ones_are_refused_without_losing_an_order(demo: LabRun) -> None:
+    assert demo.ended.last_line.startswith(f"demo ok: {V2_STAYS}"), demo.ended.last_line
+    assert " lost=0 duplicated=0 failed_by_healthy_versions=0 " in demo.ended.last_line
+    assert demo.ended.code == 0
+
+
+def test_the_report_of_the_bad_release_names_condition_value_and_limit(demo: LabRun) -> None:
+    reports = [json.loads(path.read_text()) for path in demo.reports.glob("2*.json")]
+    bad = next(report for report in reports if set(report["versions"].values()) == {"v3"})
+    region = next(entry for entry in bad["regions"] if entry["verdict"] == "taken_back")
+    reason = region["reason"]
+    assert "error rate" in reason
+    assert "0.05" in reason or "5 %" in reason
+    assert re.search(r"\d", reason)
+
+
+def test_the_same_version_again_changes_nothing(demo: LabRun) -> None:
+    audit = AuditLogs()
+    ended = playbook("deploy", reports=demo.reports, release_version="v2")
+    assert ended.code == 0
+    assert re.findall(r"changed=(\d+)", ended.output)
+    assert set(re.findall(r"changed=(\d+)", ended.output)) == {"0"}
+    assert audit.writes() == []
+
+
+def test_check_mode_writes_nothing(demo: LabRun) -> None:
+    audit = AuditLogs()
+    ended = playbook("deploy", "--check", "--diff", reports=demo.reports, release_version="v1")
+    assert ended.code == 0
+    assert audit.writes() == []
+    assert audit.events(), "the audit log shows no request at all, so it proves nothing"
+
+
+@pytest.mark.parametrize(
+    ("more", "variables", "says"),
+    [
+        (["--limit", "us-east-1,mars-1"], {"release_version": "v2"}, "--limit: unknown region mars-1"),
+        ([], {}, "release_version: missing"),
+        ([], {"release_version": "no version"}, "release_version: 'no version' is no version"),
+        (
+            [],
+            {"release_versions": {"core-apy": "v2"}},
+            "release_versions: unknown service core-apy; did you mean core-api",
+        ),
+        ([], {"release_version": "v1", "cluster_context": "mars"}, "has no context"),
+    ],
+)
+def test_bad_input_is_one_sentence_before_any_write(
+    demo: LabRun, more: list[str], variables: dict[str, str], says: str
+) -> None:
+    audit = AuditLogs()
+    ended = playbook("deploy", *more, reports=demo.reports, **variables)
+    assert ended.code != 0
+    assert says in ended.output.replace('\\"', '"')
+    assert audit.writes() == []
+
+
+def test_what_runs_is_valid_and_the_history_can_be_read(demo: LabRun) -> None:
+    assert playbook("validate", reports=demo.reports).code == 0
+    history = playbook("report", reports=demo.reports)
+    assert history.code == 0
+    assert "taken_back" in history.output
+
+
+def test_rollback_returns_to_the_revision_before(demo: LabRun) -> None:
+    ended = playbook("rollback", reports=demo.reports)
+    assert ended.code == 0
+    newest = max(demo.reports.glob("2*.json"))
+    report = json.loads(newest.read_text())
+    assert report["kind"] == "rollback"
+    assert set(report["versions"].values()) == {"v1"}
+    assert {region["verdict"] for region in report["regions"]} == {"released"}
