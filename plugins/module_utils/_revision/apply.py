@@ -1,0 +1,304 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Apply manifests and single fields: try everything without writing, write down the intent, write, write down what came
+of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Callable, Sequence
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
+    ApiError,
+    OptionError,
+    ReleaseError,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import (
+    FIELD_MANAGER,
+    JsonObject,
+    KubeApi,
+    Ref,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_apply import (
+    Weights,
+    conflict_text,
+    foreign,
+    live_problem,
+    weight_of,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import NAME_LABEL, label_of, rank
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.ownership import adopt
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.read import read_routes, weights_by_service
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import (
+    differences,
+    get_path,
+    patch_of,
+    set_path,
+    strip,
+)
+
+_TRIES: t.Final = 5
+
+Field = tuple[Ref, str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Write:
+    """One object that will change: a manifest that is applied, fields that are set, or one after the other."""
+
+    ref: Ref
+    live: JsonObject | None
+    manifest: JsonObject | None
+    force: bool
+    fields: tuple[tuple[str, t.Any], ...]
+    wanted: JsonObject
+    weight: int = 0
+
+    def change(self, after: JsonObject) -> Change:
+        """What the journal keeps of it: the uid stays, it tells an object from its successor of the same name."""
+        before = _with_uid(self.live) if self.live is not None else None
+        now = _with_uid(after)
+        found = differences(before and strip(before), strip(now)) if before else {}
+        if self.live is not None and self.live["kind"] == "Deployment":
+            # k8s_traffic asks for it: a slot that had no traffic when its pods were replaced is the undone version's.
+            found["traffic.weight"] = {"before": self.weight, "after": self.weight}
+        return Change(self.ref, "apply" if self.manifest is not None else "set", found, before, now)
+
+
+def apply(
+    session: Session,
+    objects: Sequence[JsonObject],
+    fields: Sequence[Field],
+    *,
+    allow_live: bool,
+    step: str,
+    check_mode: bool,
+    progress: Progress,
+) -> tuple[list[Write], list[JsonObject]]:
+    """Apply. Returns what changed, and each such object as it is afterwards (in check mode: as it would be)."""
+    kube = session.kube
+    # Asked first, so that a refusal comes before anything else; asked again with the intent.
+    session.journal.guard()
+    live = {ref: kube.get(ref) for ref in _refs(objects, fields)}
+    services = {label_of(obj, NAME_LABEL) for obj in [*objects, *live.values()]} - {None}
+    weights = weights_by_service(read_routes(kube, session.namespace, sorted(t.cast("set[str]", services))))
+    if not check_mode:
+        live = {ref: obj and _adopted(kube, obj) for ref, obj in live.items()}
+    writes = _planned(session, objects, fields, live, weights)
+    problems = [live_problem(write.live, write.wanted, weights, allow_live) for write in writes]
+    for write, problem in zip(writes, problems, strict=True):
+        if problem:
+            option = "objects" if write.manifest is not None else "fields"
+            raise OptionError(option, problem, region=session.region)
+    if check_mode or not writes:
+        return writes, [write.wanted for write in writes]
+    entry = session.journal.intend(step, [write.change(write.wanted) for write in writes])
+    done: list[tuple[Write, JsonObject]] = []
+    try:
+        for write in writes:
+            done.append((write, _carry_out(session, write)))  # noqa: PERF401 (what was done before an error counts)
+    except ReleaseError as error:
+        session.journal.outcome(entry, [write.change(after) for write, after in done], error.message)
+        raise
+    session.journal.outcome(entry, [write.change(after) for write, after in done])
+    progress(f"applied {', '.join(f'{write.ref.kind} {write.ref.name}' for write, _after in done)}")
+    return writes, [after for _write, after in done]
+
+
+def _refs(objects: Sequence[JsonObject], fields: Sequence[Field]) -> list[Ref]:
+    refs = dict.fromkeys([*(Ref.of(obj) for obj in objects), *(ref for ref, _path, _value in fields)])
+    return list(refs)
+
+
+def _planned(
+    session: Session,
+    objects: Sequence[JsonObject],
+    fields: Sequence[Field],
+    live: dict[Ref, JsonObject | None],
+    weights: Weights,
+) -> list[Write]:
+    """Try every object without writing, so that one that is refused leaves nothing written."""
+    manifests = {Ref.of(obj): obj for obj in objects}
+    writes = []
+    for ref, found in live.items():
+        manifest = manifests.get(ref)
+        singles = tuple((path, value) for other, path, value in fields if other == ref)
+        force = False
+        wanted = found
+        if manifest is not None:
+            wanted, force = _tried(session, manifest, found)
+            if found is not None and strip(found) == strip(wanted):
+                manifest = None
+        if wanted is None:
+            raise OptionError(
+                "fields", f"{ref} does not exist, so {singles[0][0]} cannot be set", region=session.region
+            )
+        singles = tuple((path, value) for path, value in singles if get_path(wanted, path) != value)
+        if manifest is None and not singles:
+            continue
+        if singles:
+            wanted = _tried_fields(session, ref, found, wanted, singles)
+        writes.append(Write(ref, found, manifest, force, singles, wanted, weight_of(found, weights)))
+    return sorted(writes, key=lambda write: rank(write.ref.kind))
+
+
+def _tried(session: Session, manifest: JsonObject, live: JsonObject | None) -> tuple[JsonObject, bool]:
+    """The API server's answer to a dry run of the apply, and whether it has to be forced."""
+    kube = session.kube
+    try:
+        return kube.apply(_at(manifest, live), dry_run=True), False
+    except ApiError as error:
+        if error.conflicts:
+            others = foreign(error.conflicts)
+            if others:
+                error.message = f"{kube.region}: {conflict_text(Ref.of(manifest), others)}"
+                error.args = (error.message,)
+                raise
+        else:
+            raise _plain(error, session) from error
+    # Only our own single fields are in the way: the manifest names them again, so they are the manifest's now.
+    return kube.apply(_at(manifest, live), force=True, dry_run=True), True
+
+
+def _tried_fields(
+    session: Session, ref: Ref, live: JsonObject | None, wanted: JsonObject, singles: Sequence[tuple[str, t.Any]]
+) -> JsonObject:
+    """The object with single fields set, as far as a dry run can tell."""
+    kube = session.kube
+    if live is None:
+        # What does not exist cannot be patched, not even on trial.
+        if not kube.may("patch", ref):
+            raise OptionError("context", f"its user may not patch {ref}", region=session.region)
+    else:
+        try:
+            kube.patch(ref, _field_patch(live, singles), dry_run=True)
+        except ApiError as error:
+            raise _plain(error, session) from error
+    for path, value in singles:
+        wanted = set_path(wanted, path, value)
+    return wanted
+
+
+def _carry_out(session: Session, write: Write) -> JsonObject:
+    kube = session.kube
+    after = write.live
+    if write.manifest is not None:
+        manifest = write.manifest
+        after = _swapped(
+            session,
+            write.ref,
+            write.live,
+            lambda live: kube.apply(_at(manifest, live), force=write.force),
+        )
+    if write.fields:
+        after = _swapped(
+            session,
+            write.ref,
+            after,
+            lambda live: kube.patch(write.ref, _field_patch(live or {"metadata": {}}, write.fields)),
+        )
+    assert after is not None
+    return after
+
+
+def _swapped(
+    session: Session,
+    ref: Ref,
+    live: JsonObject | None,
+    send: Callable[[JsonObject | None], JsonObject],
+) -> JsonObject:
+    """Send under the resourceVersion that was read. A controller that wrote the status in between is no reason to stop;
+    anything else that changed is."""
+    seen = live
+    for _attempt in range(_TRIES):
+        try:
+            return send(seen)
+        except ApiError as error:
+            if error.kind != "conflict" or error.conflicts:
+                raise
+            session.journal.guard()
+            now = session.kube.get(ref)
+            if now is None or (live is not None and not _same_for_us(live, now)):
+                raise ApiError(
+                    f"{session.region}: {ref} was changed by somebody else between our read and our write",
+                    kind="conflict",
+                    status=409,
+                    region=session.region,
+                    retriable=True,
+                ) from error
+            seen = now
+    raise ApiError(
+        f"{session.region}: {ref} changes faster than it can be written",
+        kind="conflict",
+        status=409,
+        region=session.region,
+        retriable=True,
+    )
+
+
+def _same_for_us(live: JsonObject, now: JsonObject) -> bool:
+    """Whether only controllers' own bookkeeping changed: annotations, and the scale, which an HPA may change."""
+
+    def relevant(obj: JsonObject) -> JsonObject:
+        kept = strip(obj)
+        kept["metadata"].pop("annotations", None)
+        if kept["kind"] == "Deployment":
+            kept["spec"].pop("replicas", None)
+        return kept
+
+    return relevant(live) == relevant(now)
+
+
+def _adopted(kube: KubeApi, live: JsonObject) -> JsonObject:
+    """Hand fields that our updates own to our apply, left over from a way back that was killed."""
+    managed = adopt(live, FIELD_MANAGER)
+    if managed is None:
+        return live
+    version = live["metadata"]["resourceVersion"]
+    return kube.patch(Ref.of(live), {"metadata": {"resourceVersion": version, "managedFields": managed}})
+
+
+def _at(manifest: JsonObject, live: JsonObject | None) -> JsonObject:
+    """The manifest, to be applied to what was read and to nothing else."""
+    if live is None:
+        return manifest
+    meta = {**manifest["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}
+    return {**manifest, "metadata": meta}
+
+
+def _field_patch(live: JsonObject, singles: Sequence[tuple[str, t.Any]]) -> JsonObject:
+    patch: JsonObject = {}
+    for path, value in singles:
+        patch = _merged(patch, patch_of(path, value))
+    version = live["metadata"].get("resourceVersion")
+    return {**patch, "metadata": {"resourceVersion": version}} if version else patch
+
+
+def _merged(one: JsonObject, other: JsonObject) -> JsonObject:
+    merged = dict(one)
+    for key, value in other.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
+
+
+def _with_uid(obj: JsonObject) -> JsonObject:
+    kept = strip(obj)
+    if "uid" in obj["metadata"]:
+        kept["metadata"]["uid"] = obj["metadata"]["uid"]
+    return kept
+
+
+def _plain(error: ApiError, session: Session) -> ReleaseError:
+    """The two refusals that mean a wrong option, with the option named."""
+    if error.kind == "forbidden":
+        return OptionError("context", f"not allowed, nothing was written ({error.message})", region=session.region)
+    if error.kind == "not_found" and "namespaces" in error.message:
+        problem = f"{session.namespace} does not exist in {session.region}"
+        return OptionError("namespace", problem, region=session.region)
+    return error

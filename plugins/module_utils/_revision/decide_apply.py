@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an apply may change, and what it changes. Pure."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Mapping, Sequence
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import Conflict, OptionError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import FIELD_MANAGER, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import (
+    NAME_LABEL,
+    SLOT_LABEL,
+    label_of,
+    rank,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import differences, get_path, strip
+
+JsonObject = dict[str, t.Any]
+Weights = Mapping[str, Mapping[str, int]]
+
+_PATH: t.Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)+")
+
+
+def checked_objects(objects: Sequence[t.Any], namespace: str) -> list[JsonObject]:
+    """The manifests in the order of writing, each with its namespace. Raises OptionError on what cannot be applied."""
+    checked: dict[Ref, JsonObject] = {}
+    for number, given in enumerate(objects):
+        where = f"number {number + 1}"
+        if not isinstance(given, Mapping) or not isinstance(given.get("metadata"), Mapping):
+            raise OptionError("objects", f"{where} is no manifest with metadata")
+        for field in ("apiVersion", "kind"):
+            if not given.get(field):
+                raise OptionError("objects", f"{where} has no {field}")
+        name = given["metadata"].get("name")
+        if not name:
+            raise OptionError("objects", f"{where} ({given['kind']}) has no metadata.name")
+        kind = str(given["kind"])
+        if kind == "Secret":
+            raise OptionError("objects", f"the Secret {name} has no place in a release; name it, and keep it elsewhere")
+        if kind == "HTTPRoute":
+            raise OptionError("objects", f"the HTTPRoute {name} belongs to k8s_traffic")
+        own = given["metadata"].get("namespace") or namespace
+        if own != namespace:
+            raise OptionError("objects", f"{kind} {name} is for namespace {own}, this call is for {namespace}")
+        manifest = {**strip(given), "metadata": {**strip(given)["metadata"], "namespace": namespace}}
+        ref = Ref.of(manifest)
+        if ref in checked:
+            raise OptionError("objects", f"{kind} {name} is there twice")
+        checked[ref] = manifest
+    return sorted(checked.values(), key=lambda obj: (rank(obj["kind"]), obj["kind"]))
+
+
+def checked_fields(fields: Sequence[Mapping[str, t.Any]], namespace: str) -> list[tuple[Ref, str, t.Any]]:
+    """The single fields to set. Raises OptionError on a path that is none."""
+    checked: dict[tuple[Ref, str], t.Any] = {}
+    for field in fields:
+        ref = Ref(field["api_version"], field["kind"], field["name"], namespace)
+        path = str(field["path"])
+        if not _PATH.fullmatch(path):
+            raise OptionError("fields", f"{path} of {ref.kind} {ref.name} is no dotted path such as spec.replicas")
+        if not path.startswith("spec.") or ref.kind in ("HTTPRoute", "Secret"):
+            raise OptionError("fields", f"{path} of {ref.kind} {ref.name} is not for k8s_revision to set")
+        if (ref, path) in checked:
+            raise OptionError("fields", f"{path} of {ref.kind} {ref.name} is there twice")
+        checked[ref, path] = field.get("value")
+    return [(ref, path, value) for (ref, path), value in checked.items()]
+
+
+def weight_of(obj: Mapping[str, t.Any] | None, weights: Weights) -> int:
+    """The share of the traffic that the slot of this object has."""
+    service, slot = label_of(obj, NAME_LABEL), label_of(obj, SLOT_LABEL)
+    return weights.get(service or "", {}).get(slot or "", 0)
+
+
+def live_problem(
+    live: Mapping[str, t.Any] | None, wanted: Mapping[str, t.Any], weights: Weights, allow_live: bool
+) -> str | None:
+    """Why a slot with traffic must not become that; None when it may."""
+    weight = weight_of(live, weights)
+    if live is None or live["kind"] != "Deployment" or weight == 0:
+        return None
+    name = f"Deployment {live['metadata']['name']} has {weight} % of the traffic"
+    now, then = (int(get_path(obj, "spec.replicas") or 0) for obj in (live, wanted))
+    if then < now:
+        return f"{name} and {now} replicas; it is not scaled down to {then}"
+    if not allow_live and differences(get_path(live, "spec.template"), get_path(wanted, "spec.template")):
+        return f"{name}; another pod template there needs allow_live"
+    return None
+
+
+def foreign(conflicts: Sequence[Conflict]) -> list[Conflict]:
+    """The conflicts with somebody else; those with our own single fields are none."""
+    return [conflict for conflict in conflicts if conflict.manager != FIELD_MANAGER]
+
+
+def conflict_text(ref: Ref, conflicts: Sequence[Conflict]) -> str:
+    """What a refused apply tells the operator."""
+    fields = ", ".join(f"{conflict.field.lstrip('.')} belongs to {conflict.manager}" for conflict in conflicts)
+    return (
+        f"{ref}: {fields}; nothing was written. Leave the field out of the manifest, or take it away from that manager "
+        "first"
+    )

@@ -1,0 +1,176 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way back of a release: from its journal and what is there now to a list of writes. Pure.
+
+The changes are taken back newest first, on a copy. So a way back that was itself journaled (and perhaps killed) is
+taken back first and then made again: running it twice ends where running it once does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Collection, Mapping, Sequence
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import FIELD_MANAGER, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change, Entry
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_apply import Weights, weight_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import NAME_LABEL, label_of, rank
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.ownership import scaled_by_autoscaler
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import (
+    Kept,
+    WayBack,
+    dress,
+    get_path,
+    set_path,
+    strip,
+)
+
+JsonObject = dict[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Action:
+    """One write. `before` is what is there now, `after` what is there then; None where there is nothing."""
+
+    ref: Ref
+    before: JsonObject | None
+    after: JsonObject | None
+
+    @property
+    def verb(self) -> t.Literal["create", "replace", "delete"]:
+        if self.before is None:
+            return "create"
+        return "delete" if self.after is None else "replace"
+
+
+@dataclasses.dataclass(frozen=True)
+class UndoPlan:
+    """The writes in their order, and a sentence for everything that stays as somebody else made it."""
+
+    actions: tuple[Action, ...] = ()
+    kept: tuple[str, ...] = ()
+
+
+def touched_refs(entries: Sequence[Entry]) -> list[Ref]:
+    """The objects that a release wrote or meant to write, routes left out: they belong to k8s_traffic."""
+    refs = {change.ref: None for entry in entries for change in entry.changes if change.op != "weights"}
+    return list(refs)
+
+
+def plan_undo(
+    entries: Sequence[Entry],
+    live: Mapping[Ref, JsonObject | None],
+    weights: Weights,
+    backends: Collection[str] = (),
+) -> UndoPlan:
+    """Plan the way back. `backends` are the Services that routes name now."""
+    actions: list[Action] = []
+    kept: list[str] = []
+    for ref in touched_refs(entries):
+        newest_first = [
+            (change, entry.done)
+            for entry in reversed(entries)
+            for change in reversed(entry.changes)
+            if change.ref == ref and change.op != "weights"
+        ]
+        found = live.get(ref)
+        state, sentences = _taken_back(ref, newest_first, found)
+        kept += sentences
+        if found is not None:
+            state, guarded = _guarded(ref, found, state, weights, backends)
+            kept += guarded
+        now = strip(found) if found is not None else None
+        if state != now:
+            after = dress(state, found) if state is not None and found is not None else state
+            actions.append(Action(ref, found, after))
+    # Puts things back from the ground up, takes things away from the top down.
+    actions.sort(key=lambda action: -rank(action.ref.kind) if action.verb == "delete" else rank(action.ref.kind))
+    actions.sort(key=lambda action: action.verb == "delete")
+    return UndoPlan(tuple(actions), tuple(dict.fromkeys(kept)))
+
+
+def _taken_back(
+    ref: Ref, newest_first: Sequence[tuple[Change, bool]], found: JsonObject | None
+) -> tuple[JsonObject | None, list[str]]:
+    """The object without what the release did to it, and what somebody else did to it since."""
+    state = strip(found) if found is not None else None
+    uid = found["metadata"].get("uid") if found is not None else None
+    ours = _also_ours(found)
+    sentences: list[str] = []
+    for change, done in newest_first:
+        before = strip(change.before) if change.before is not None else None
+        after = strip(change.after) if change.after is not None else None
+        if after is None:
+            if state is None and change.before is not None:
+                state, uid = before, change.before["metadata"].get("uid")
+        elif before is None:
+            if state is not None and _made_by_us(change, done, uid, found):
+                state = None
+            elif state is not None:
+                sentences.append(f"{ref} was removed and made again by somebody else; it stays")
+        elif state is None:
+            sentences.append(f"{ref} was removed by somebody else; it stays away")
+        else:
+            back = WayBack(ours)
+            state = back.take_back(before, after, state)
+            sentences += [_sentence(ref, field) for field in back.kept]
+    if state is None:
+        # It was ours from the start, or is gone: fields inside it do not matter any more.
+        sentences = [sentence for sentence in sentences if "removed by" in sentence]
+    return state, sentences
+
+
+def _also_ours(found: JsonObject | None) -> tuple[str, ...]:
+    """A scale that the HPA made of ours is not a decision of a person."""
+    scaled = found is not None and found["kind"] == "Deployment" and scaled_by_autoscaler(found)
+    return ("spec.replicas",) if scaled else ()
+
+
+def _made_by_us(change: Change, done: bool, uid: str | None, found: JsonObject | None) -> bool:
+    """Whether the object that is there is the one that this change made."""
+    if done and change.after is not None:
+        return bool(change.after["metadata"].get("uid") == uid)
+    # The answer was lost, so the uid is not known: our mark on the object says it.
+    managers = (found or {}).get("metadata", {}).get("managedFields") or []
+    return any(entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" for entry in managers)
+
+
+def _guarded(
+    ref: Ref, found: JsonObject, state: JsonObject | None, weights: Weights, backends: Collection[str]
+) -> tuple[JsonObject | None, list[str]]:
+    """What has traffic is never removed or scaled down, whatever the journal says."""
+    weight = weight_of(found, weights)
+    service = label_of(found, NAME_LABEL) or ""
+    if state is None:
+        if weight > 0:
+            return strip(found), [f"{ref} stays: its slot has {weight} % of the traffic"]
+        if ref.kind == "Service" and ref.name in backends:
+            return strip(found), [f"{ref} stays: a route names it"]
+        if ref.kind in ("ServiceAccount", "ConfigMap") and any(
+            share > 0 for share in weights.get(service, {}).values()
+        ):
+            return strip(found), [f"{ref} stays: {service} has traffic"]
+        return None, []
+    if ref.kind == "Deployment" and weight > 0:
+        now, then = (int(get_path(obj, "spec.replicas") or 0) for obj in (found, state))
+        if then < now:
+            sentence = f"{ref} stays at {now} replicas (not {then}): it has {weight} % of the traffic"
+            return set_path(state, "spec.replicas", now), [sentence]
+    return state, []
+
+
+def _sentence(ref: Ref, field: Kept) -> str:
+    if field.path.endswith("]") or ".env[" in field.path:
+        # It may hold what nobody should read.
+        return f"{ref}: {field.path} was changed by somebody else after the release; it stays"
+    return (
+        f"{ref}: {field.path} is {_short(field.live)}, changed by somebody else after the release wrote "
+        f"{_short(field.after)} ({_short(field.before)} before); it stays"
+    )
+
+
+def _short(value: t.Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take back what a release wrote in this region, out of its journal."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError, ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import FIELD_MANAGER, JsonObject, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change, Entry
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_undo import (
+    Action,
+    UndoPlan,
+    plan_undo,
+    touched_refs,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import NAME_LABEL, label_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.ownership import adopt
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.read import read_routes, weights_by_service
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import differences, strip
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.route import backends_of
+
+_TRIES: t.Final = 5
+
+
+def restore(
+    session: Session, *, step: str, check_mode: bool, progress: Progress
+) -> tuple[list[Action], tuple[str, ...]]:
+    """Take the release back here. Returns the writes that were made (in check mode: would be) and what was kept.
+
+    The plan is made again when somebody wrote in between, from what is there then.
+    """
+    session.journal.guard()
+    entries = session.journal.entries()
+    written: list[Action] = []
+    for attempt in range(_TRIES):
+        plan = _plan(session, entries)
+        if check_mode or not plan.actions:
+            return [*written, *(plan.actions if check_mode else ())], plan.kept
+        number = session.journal.intend(step, [_change(action, action.after) for action in plan.actions])
+        done: list[tuple[Action, JsonObject | None]] = []
+        try:
+            for action in plan.actions:
+                done.append((action, _carry_out(session, action)))
+                progress(f"{action.verb}d {action.ref}" if action.verb != "replace" else f"put {action.ref} back")
+        except ReleaseError as error:
+            session.journal.outcome(number, [_change(action, after) for action, after in done], error.message)
+            written += [action for action, _after in done]
+            if not (isinstance(error, ApiError) and error.kind == "conflict") or attempt == _TRIES - 1:
+                error.partial["kept"] = list(plan.kept)
+                raise
+            # The way back of the failed round is in the journal too; it is read again with the next one.
+            entries = session.journal.entries()
+        else:
+            session.journal.outcome(number, [_change(action, after) for action, after in done])
+            return [*written, *(action for action, _after in done)], plan.kept
+    raise AssertionError("the loop ends by return or raise")
+
+
+def _plan(session: Session, entries: list[Entry]) -> UndoPlan:
+    live = {ref: session.kube.get(ref) for ref in touched_refs(entries)}
+    recorded = [obj for entry in entries for change in entry.changes for obj in (change.before, change.after)]
+    services = {label_of(obj, NAME_LABEL) for obj in [*live.values(), *recorded]} - {None}
+    routes = read_routes(session.kube, session.namespace, sorted(t.cast("set[str]", services)))
+    backends = {name for route in routes.values() for name in backends_of(route)}
+    return plan_undo(entries, live, weights_by_service(routes), backends)
+
+
+def _carry_out(session: Session, action: Action) -> JsonObject | None:
+    kube = session.kube
+    if action.after is None:
+        assert action.before is not None
+        kube.delete(action.ref, uid=action.before["metadata"]["uid"])
+        return None
+    if action.before is None:
+        return kube.create(action.after)
+    after = kube.replace(action.after)
+    managed = adopt(after, FIELD_MANAGER)
+    if managed is not None:
+        version = after["metadata"]["resourceVersion"]
+        patch = {"metadata": {"resourceVersion": version, "managedFields": managed}}
+        try:
+            after = kube.patch(Ref.of(after), patch)
+        except ApiError as error:
+            # A controller was faster. The next apply hands them over: nothing depends on it before.
+            if error.kind != "conflict":
+                raise
+    return after
+
+
+def _change(action: Action, after: JsonObject | None) -> Change:
+    before = _noted(action.before)
+    now = _noted(after)
+    fields = differences(strip(before), strip(now)) if before and now else {}
+    return Change(action.ref, "apply" if now is not None else "delete", fields, before, now)
+
+
+def _noted(obj: JsonObject | None) -> JsonObject | None:
+    if obj is None:
+        return None
+    kept = strip(obj)
+    if "uid" in obj["metadata"]:
+        kept["metadata"]["uid"] = obj["metadata"]["uid"]
+    return kept

@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""k8s_traffic: read, shift, probe and take back the traffic of services."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Mapping, Sequence
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.arguments import CLUSTER, RELEASE, merge
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import ok_result
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session, open_session
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route as routes
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.probe import Gateway, Probe
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.restore import restore
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.routes import Routes, Shift
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.shift import checked_shifts, shift
+
+JsonObject = dict[str, t.Any]
+
+ARGUMENT_SPEC: t.Final = merge(
+    CLUSTER,
+    RELEASE,
+    {
+        "state": {"type": "str", "choices": ["read", "shifted", "probed", "restored"], "required": True},
+        "routes": {"type": "list", "elements": "raw", "default": []},
+        "probe": {
+            "type": "dict",
+            "options": {
+                "url": {"type": "str", "required": True},
+                "path": {"type": "str", "default": "/health/ready"},
+                "requests": {"type": "int", "default": 60},
+                "timeout_s": {"type": "float", "default": 5.0},
+                "ca_cert": {"type": "path"},
+            },
+        },
+    },
+)
+
+_ROUTE_OPTIONS: t.Final[Mapping[str, Mapping[str, type | tuple[type, ...]]]] = {
+    "shifted": {
+        "name": str,
+        "weights": dict,
+        "port": int,
+        "hostnames": list,
+        "parent": dict,
+        "min_ready": int,
+    },
+    "probed": {"name": str, "slot": str, "version": str},
+}
+_NEEDED: t.Final = {"shifted": ("name", "weights"), "probed": ("name", "slot", "version")}
+
+#: Every key of the result, with its value for "nothing".
+EMPTY_RESULT: t.Final[JsonObject] = {"routes": {}, "answers": {}, "kept": [], "warnings": []}
+
+
+def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clock, progress: Progress) -> JsonObject:  # noqa: ARG001
+    """One task. The weights are short enough to be in every result, with or without --diff."""
+    state = params["state"]
+    step = params.get("step") or ""
+    given = _checked(state, params.get("routes") or [])
+    wanted = checked_shifts(given) if state == "shifted" else []
+    if state == "restored" and not params.get("release"):
+        raise OptionError("release", "needed to take traffic back: its journal says where it was")
+    probe = _probe(params.get("probe"), clock)
+    if state == "probed" and probe is None:
+        raise OptionError("probe", "needed for state probed")
+    session = open_session(params, clock=clock, check_mode=check_mode, undoing=state == "restored")
+    if state == "read":
+        return ok_result(False, **{**EMPTY_RESULT, "routes": _read(session, [entry["name"] for entry in given])})
+    if state == "probed":
+        assert probe is not None
+        return ok_result(False, **{**EMPTY_RESULT, "answers": _probed(session, given, probe, check_mode, progress)})
+    if state == "shifted":
+        shifts, answers = shift(session, wanted, probe, step=step, check_mode=check_mode, progress=progress)
+        return _result(session, shifts, answers)
+    shifts, kept, answers = restore(session, probe, step=step, check_mode=check_mode, progress=progress)
+    return _result(session, shifts, answers, kept)
+
+
+def _checked(state: str, given: Sequence[t.Any]) -> list[dict[str, t.Any]]:
+    """The entries of `routes`: names for reading, and options that depend on the state otherwise."""
+    if state == "restored":
+        return []
+    checked: list[dict[str, t.Any]] = []
+    for number, entry in enumerate(given, start=1):
+        if state == "read":
+            if not isinstance(entry, str):
+                raise OptionError("routes", f"number {number} is no name of a route")
+            checked.append({"name": entry})
+            continue
+        if not isinstance(entry, Mapping):
+            raise OptionError("routes", f"number {number} needs {', '.join(_NEEDED[state])}")
+        known = _ROUTE_OPTIONS[state]
+        name = entry.get("name") or f"number {number}"
+        # A null is an option that was left out: roles hand on what a catalogue does not say.
+        options = {key: value for key, value in entry.items() if value is not None}
+        for key, value in options.items():
+            if key not in known:
+                raise OptionError("routes", f"{name}: there is no option {key} for state {state}")
+            if not isinstance(value, known[key]) or isinstance(value, bool):
+                raise OptionError("routes", f"{name}: {key} is {value!r}, which is no {_word(known[key])}")
+        missing = [key for key in _NEEDED[state] if key not in options]
+        if missing:
+            raise OptionError("routes", f"{name}: {missing[0]} is missing")
+        if state == "probed" and options["slot"] not in routes.SLOTS:
+            raise OptionError("routes", f"{name}: there is no slot {options['slot']}")
+        checked.append(options)
+    if not checked:
+        raise OptionError("routes", f"no route is named for state {state}")
+    return checked
+
+
+def _word(kind: type | tuple[type, ...]) -> str:
+    return {str: "text", int: "whole number", dict: "mapping", list: "list"}[t.cast("type", kind)]
+
+
+def _probe(given: Mapping[str, t.Any] | None, clock: Clock) -> Probe | None:
+    if not given:
+        return None
+    requests, timeout_s = int(given.get("requests") or 60), float(given.get("timeout_s") or 5.0)
+    if requests < 1 or timeout_s <= 0:
+        raise OptionError("probe", "requests and timeout_s have to be positive")
+    path = str(given.get("path") or "/health/ready")
+    return Probe(Gateway(str(given["url"]), given.get("ca_cert")), clock, path, requests, timeout_s)
+
+
+def _read(session: Session, names: Sequence[str]) -> JsonObject:
+    found = Routes(session.kube, session.namespace)
+    result: JsonObject = {}
+    for name in names:
+        live = found.get(name)
+        result[name] = None
+        if live is not None:
+            problem = routes.not_accepted(live)
+            result[name] = {
+                "weights": routes.weights_of(live),
+                "hostnames": list(live["spec"].get("hostnames") or []),
+                "accepted": problem is None,
+                "problem": problem,
+            }
+    return result
+
+
+def _probed(
+    session: Session, given: Sequence[Mapping[str, t.Any]], probe: Probe, check_mode: bool, progress: Progress
+) -> JsonObject:
+    found = Routes(session.kube, session.namespace)
+    session.journal.guard()
+    answers: JsonObject = {}
+    end = probe.deadline()
+    for entry in given:
+        name, slot, version = entry["name"], entry["slot"], entry["version"]
+        host = routes.host_of(found.must_get(name))
+        if check_mode:
+            continue
+        counts, problem = probe.ask_slot(host, slot, version, end)
+        answers[name] = {seen: dataclasses.asdict(count) for seen, count in counts.items()}
+        if problem:
+            error = ReleaseError(
+                f"{session.region}: route {name}: slot {slot} is not fit for traffic after {probe.timeout_s:g} s: "
+                f"{problem}",
+                kind="not_proved",
+                system="gateway",
+                region=session.region,
+                retriable=True,
+            )
+            error.partial = {"answers": answers}
+            raise error
+        progress(f"{name}: {slot} answers as {version} through the gateway ({probe.requests} requests)")
+    return answers
+
+
+def _result(session: Session, shifts: Sequence[Shift], answers: JsonObject, kept: Sequence[str] = ()) -> JsonObject:
+    changed = {planned.name: {"before": planned.old, "after": planned.new} for planned in shifts}
+    return ok_result(
+        bool(shifts),
+        {name: both["before"] for name, both in changed.items()},
+        {name: both["after"] for name, both in changed.items()},
+        **{
+            **EMPTY_RESULT,
+            "routes": changed,
+            "answers": answers,
+            "kept": [f"{session.region}: {sentence}" for sentence in kept],
+        },
+    )

@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read, shift, probe and take back the traffic of services in one region."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: k8s_traffic
+short_description: Read, shift, probe and take back the traffic of services in a region
+version_added: 0.1.0
+description:
+  - The traffic of a service is the weights of its HTTPRoute, which sends to the Services C(NAME-blue) and
+    C(NAME-green).
+  - The route is made once. From then on only the weights change; everything else in its rules stays as it is found.
+  - A shift is proved. The status of the route is waited for, and then answers are counted through the data plane,
+    because a gateway may accept what it does not do. Every answer names its slot and version in the headers C(x-slot)
+    and C(x-version).
+  - Every write carries the resourceVersion of what was read. Inside a release it is journaled before and after.
+  - A slot gets more traffic only when enough of its pods are ready at that instant.
+author:
+  - Pincex release engineering (@pincex)
+extends_documentation_fragment:
+  - pincex.zero_downtime._cluster
+  - pincex.zero_downtime._release
+  - pincex.zero_downtime._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Nothing is sent through the data plane, so RV(answers) is empty.
+options:
+  state:
+    description: What to do.
+    type: str
+    required: true
+    choices:
+      read: Change nothing; return the weights of O(routes).
+      shifted: Give the slots of O(routes) these weights, and prove it with O(probe).
+      probed: Change nothing; send requests to one slot of each route through the data plane, whatever its weight is.
+      restored: Take back what O(release) did to the traffic here. The undone version gets weight 0, whoever gave it
+        more. A route that the release made is removed.
+  routes:
+    description:
+      - With O(state=read) names of routes.
+      - With O(state=shifted) mappings of C(name), C(weights) (whole numbers for C(blue) and C(green), sum 100) and
+        C(min_ready) (ready pods that a slot needs to get more traffic; 1 when not given). For a route that does not
+        exist yet also C(port) of the Services, C(hostnames) and C(parent) (a Gateway, as an entry of C(parentRefs)).
+      - With O(state=probed) mappings of C(name), C(slot) and C(version).
+      - Not used with O(state=restored).
+    type: list
+    elements: raw
+    default: []
+  probe:
+    description: How to ask through the data plane. Without it a shift is not proved; O(state=probed) needs it.
+    type: dict
+    suboptions:
+      url:
+        description: The gateway. The host name of each route goes into the C(Host) header.
+        type: str
+        required: true
+      path:
+        description: What to ask for. It should be cheap and change nothing.
+        type: str
+        default: /health/ready
+      requests:
+        description: How many requests are counted for each route.
+        type: int
+        default: 60
+      timeout_s:
+        description: How long the data plane may take to do as it was told, for all routes together.
+        type: float
+        default: 5.0
+      ca_cert:
+        description: File with the certificate authority of an C(https) gateway.
+        type: path
+seealso:
+  - module: pincex.zero_downtime.k8s_revision
+  - module: pincex.zero_downtime.k8s_rollout_gate
+"""
+
+EXAMPLES = r"""
+- name: Read the weights
+  pincex.zero_downtime.k8s_traffic:
+    state: read
+    routes: [core-api]
+    context: us-east-1
+    namespace: exchange
+
+- name: Probe the new version before it gets traffic
+  pincex.zero_downtime.k8s_traffic:
+    state: probed
+    routes:
+      - {name: core-api, slot: green, version: v2}
+    probe:
+      url: http://198.18.1.2
+    context: us-east-1
+    namespace: exchange
+
+- name: Ten percent to the new version
+  pincex.zero_downtime.k8s_traffic:
+    state: shifted
+    step: core-api 10 %
+    routes:
+      - name: core-api
+        weights: {blue: 90, green: 10}
+        port: 8080
+        hostnames: [core-api.exchange.lab]
+        parent: {name: exchange}
+        min_ready: 1
+    probe:
+      url: http://198.18.1.2
+      requests: 60
+      timeout_s: 5
+    context: us-east-1
+    namespace: exchange
+
+- name: Take the traffic of a release back
+  pincex.zero_downtime.k8s_traffic:
+    state: restored
+    step: take back
+    release: "{{ region.release }}"
+    context: us-east-1
+    namespace: exchange
+  when: region is defined
+"""
+
+RETURN = r"""
+routes:
+  description:
+    - The weights before and after, for each route that changed. C(before) is null for a route that was made, C(after)
+      for one that was removed.
+    - With O(state=read) for each route its C(weights), C(hostnames) and whether the gateway has C(accepted) it, with
+      the C(problem) if not; null for a route that does not exist.
+  returned: always
+  type: dict
+  sample: {core-api: {before: {blue: 100, green: 0}, after: {blue: 90, green: 10}}}
+answers:
+  description: The counted answers by route and slot. Answers without a slot are under C(none).
+  returned: always
+  type: dict
+  sample:
+    core-api:
+      blue: {count: 53, versions: {v1: 53}, codes: {"200": 53}}
+      green: {count: 7, versions: {v2: 7}, codes: {"200": 7}}
+kept:
+  description: A sentence for everything that O(state=restored) left as somebody else made it.
+  returned: always
+  type: list
+  elements: str
+error:
+  description: What went wrong.
+  returned: failure
+  type: dict
+  sample: {kind: not_proved, system: gateway, region: us-east-1, retriable: true}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.entry import run_module
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.run import ARGUMENT_SPEC, EMPTY_RESULT, run
+
+
+def main() -> None:
+    """Entry of the module."""
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    run_module(module, run, EMPTY_RESULT)
+
+
+if __name__ == "__main__":
+    main()
