@@ -28,6 +28,19 @@ DEFAULTS: t.Final[Mapping[str, t.Any]] = {
 #: The strictest first: a tier is as careful as its most careful service.
 _THIN: t.Final = ("fail", "ask", "pass_on_workloads")
 
+_METRIC: t.Final = (
+    "name",
+    "query",
+    "max",
+    "min",
+    "for_s",
+    "min_samples_query",
+    "min_requests",
+    "min_failures",
+    "age_query",
+    "weight",
+)
+_QUERIES: t.Final = ("query", "min_samples_query", "age_query")
 _PLACEHOLDERS: t.Final = {"service": "s", "slot": "s", "namespace": "s", "region": "s"}
 
 
@@ -54,10 +67,14 @@ def profile_problems(profiles: t.Any) -> list[str]:
 def _metric_problems(option: str, metric: t.Any) -> list[str]:
     if not isinstance(metric, Mapping) or not metric.get("name") or not metric.get("query"):
         return [f"{option}: a metric has a name and a query."]
-    problems = []
+    problems = [
+        f"{option}.{key} ({metric['name']}): unknown option (known: {', '.join(_METRIC)})."
+        for key in metric
+        if key not in _METRIC
+    ]
     if ("max" in metric) == ("min" in metric):
         problems.append(f"{option} ({metric['name']}): give either max or min.")
-    for key in ("query", "min_samples_query"):
+    for key in _QUERIES:
         try:
             string.Template(str(metric.get(key, ""))).substitute(_PLACEHOLDERS)
         except (KeyError, ValueError):
@@ -107,7 +124,7 @@ def metrics_of(profile: Mapping[str, t.Any], service: str, slot: str, namespace:
     for metric in profile.get("metrics") or []:
         check = dict(metric)
         check["name"] = f"{service} {metric['name']}"
-        for key in ("query", "min_samples_query"):
+        for key in _QUERIES:
             if key in metric:
                 check[key] = string.Template(str(metric[key])).substitute(names)
         checks.append(check)

@@ -59,6 +59,10 @@ def test_a_sound_request_has_no_problems() -> None:
             "gate_profiles.default.metrics[0].query (x): only $service",
         ),
         (
+            {"gate_profiles": {"default": {"metrics": [{"name": "x", "query": "y", "max": 1, "four_s": 2}]}}},
+            "gate_profiles.default.metrics[0].four_s (x): unknown option",
+        ),
+        (
             {"gate_profiles": {"default": {"metrics": [{"name": "x", "query": "y"}]}}},
             "gate_profiles.default.metrics[0] (x): give either max or min.",
         ),

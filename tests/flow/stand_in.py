@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action plugin that stands in for every module that asks a cluster: a region is a JSON file.
+
+It lets the playbooks run from end to end without a cluster, with regions that refuse, fail or get stuck on command. The
+file `faults.json` says what goes wrong: {"us-east-1": {"gate": "core-api 10 %", "restore": true, "open": "reason"}}.
+"""
+
+from __future__ import annotations
+
+import copy
+import fcntl
+import json
+import os
+import pathlib
+import time
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+State = dict[str, t.Any]
+
+
+class ActionModule(ActionBase):
+    """One class for all modules; the task says which one it is."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        args = self._task.args
+        module = self._task.action.rpartition(".")[2]
+        home = pathlib.Path(os.environ["STAND_IN_HOME"])
+        region = args.get("region") or args.get("context")
+        faults = json.loads((home / "faults.json").read_text()).get(region, {})
+        with (home / f"{region}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            path = home / f"{region}.json"
+            state = json.loads(path.read_text()) if path.exists() else empty(region)
+            was = copy.deepcopy(state)
+            try:
+                answer = globals()[module](args, state, faults, self._task.check_mode)
+            except Refusal as refusal:
+                answer = {"failed": True, "msg": str(refusal), **refusal.extra}
+            if not self._task.check_mode:
+                path.write_text(json.dumps(state))
+            answer.setdefault("changed", was != state)
+        with (home / "calls.jsonl").open("a") as calls:
+            call = {"at": time.time(), "region": region, "module": module, "check": bool(self._task.check_mode)}
+            call |= {key: args.get(key) for key in ("state", "step", "scope", "decision", "outcome", "routes")}
+            calls.write(json.dumps(call, default=str) + "\n")
+        result.update(answer)
+        return result
+
+
+class Refusal(Exception):
+    def __init__(self, message: str, **extra: t.Any) -> None:
+        super().__init__(message)
+        self.extra = extra
+
+
+def empty(region: str) -> State:
+    return {"region": region, "objects": {}, "weights": {}, "revisions": {}, "decision": None, "open": None, "number": 0}
+
+
+def k8s_revision(args: State, state: State, faults: State, check: bool) -> State:
+    if args["state"] == "read":
+        return {"changed": False, "revision": document(state, args["services"])}
+    if args["state"] == "restored":
+        if faults.get("restore"):
+            raise Refusal("the API server is gone")
+        state["objects"] = state["before"]["objects"]
+        return {"kept": []}
+    if faults.get("apply") == args["step"]:
+        raise Refusal("no permission to patch deployments")
+    for obj in args["objects"]:
+        key = f"{obj['kind']}/{obj['metadata']['name']}"
+        old = state["objects"].get(key, {})
+        obj = copy.deepcopy(dict(obj))
+        if obj["kind"] == "Deployment":
+            obj["spec"]["replicas"] = old.get("spec", {}).get("replicas", 1)
+        state["objects"][key] = json.loads(json.dumps(obj, default=str))
+    for field in args.get("fields") or []:
+        target = state["objects"][f"{field['kind']}/{field['name']}"]
+        *parents, last = field["path"].split(".")
+        for parent in parents:
+            target = target.setdefault(parent, {})
+        target[last] = int(field["value"]) if isinstance(field["value"], int) else str(field["value"])
+    return {}
+
+
+def document(state: State, services: list[str]) -> State:
+    found: State = {}
+    for name in services:
+        weights = state["weights"].get(name)
+        live = max(weights, key=weights.get) if weights else None
+        slots = {}
+        for slot in ("blue", "green"):
+            deployment = state["objects"].get(f"Deployment/{name}-{slot}")
+            if deployment:
+                slots[slot] = {
+                    "version": deployment["metadata"]["labels"]["app.kubernetes.io/version"],
+                    "replicas": deployment["spec"]["replicas"],
+                }
+        found[name] = {"live_slot": live, "slots": slots, "weights": weights}
+    return {
+        "region": state["region"],
+        "namespace": "exchange",
+        "services": found,
+        "objects": list(state["objects"].values()),
+    }
+
+
+def k8s_traffic(args: State, state: State, faults: State, check: bool) -> State:
+    if args["state"] == "restored":
+        if faults.get("restore"):
+            raise Refusal("the API server is gone")
+        state["weights"] = state["before"]["weights"]
+        return {"kept": []}
+    if args["state"] == "shifted":
+        for route in args["routes"]:
+            assert sum(int(weight) for weight in route["weights"].values()) == 100
+            state["weights"][route["name"]] = {slot: int(weight) for slot, weight in route["weights"].items()}
+    return {}
+
+
+def k8s_rollout_gate(args: State, state: State, faults: State, check: bool) -> State:
+    time.sleep(float(faults.get("slow", 0)))
+    evidence = {"decided_at": time.time(), "started_at": time.time(), "evidence": [], "tripped": None}
+    if faults.get("gate") == args["step"]:
+        reason = "core-api error rate is 20 %, above 5 % for 1 s"
+        raise Refusal(reason, verdict="fail", reason=reason, **evidence)
+    return {"verdict": "pass", "reason": "all checks are good", **evidence, "changed": False}
+
+
+def release_journal(args: State, state: State, faults: State, check: bool) -> State:
+    what = args["state"]
+    if what == "opened":
+        if "open" in faults:
+            raise Refusal(faults["open"])
+        if state["open"]:
+            raise Refusal(f"release {state['open']} is not finished")
+        release = args.get("fleet_release") or {"id": args["release_id"], "kind": args["kind"]}
+        state["open"] = str(release["id"])
+        state["decision"] = None
+        state["number"] += 1
+        state["before"] = {"objects": copy.deepcopy(state["objects"]), "weights": copy.deepcopy(state["weights"])}
+        return {"release": {"id": state["open"], "kind": str(release["kind"])}, "number": state["number"]}
+    if what == "decided":
+        if faults.get("decide"):
+            raise Refusal("the fleet's journal cannot be reached")
+        state["decision"] = state["decision"] or {"decision": str(args["decision"]), "reason": str(args["reason"])}
+        return {"decision": state["decision"]}
+    if what == "closed":
+        if args.get("revision"):
+            document_of = json.loads(json.dumps(args["revision"], default=str))
+            state["revisions"][str(args["number"])] = document_of
+        state["open"] = None
+        return {}
+    revisions = [{"number": int(number), "outcome": "released"} for number in state["revisions"]]
+    number = args.get("number")
+    return {
+        "changed": False,
+        "revisions": revisions,
+        "revision": state["revisions"].get(str(number)),
+        "release": {"id": state["open"], "kind": "deploy", "state": "open"} if state["open"] else {},
+        "decision": state["decision"],
+        "entries": [],
+    }

@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The control flow of a release: every row of the table in `playbooks/release.yml`'s design, and the ways around it."""
+
+from __future__ import annotations
+
+from flow_runner import Flow
+
+V1 = ("-e", "release_version=v1")
+V2 = ("-e", "release_version=v2")
+
+
+def test_deploy_again_and_roll_back(flow: Flow) -> None:
+    first = flow.run("deploy", *V1)
+    assert first.code == 0, first.output
+    assert set(first.versions().values()) == {"v1"}
+
+    again = flow.run("deploy", *V1)
+    assert again.code == 0, again.output
+    assert "nothing to do" in again.output
+    assert "changed=1" not in again.output
+    assert again.regions == first.regions
+
+    check = flow.run("deploy", *V2, "--check")
+    assert check.code == 0, check.output
+    assert check.regions == first.regions
+
+    second = flow.run("deploy", *V2)
+    assert second.code == 0, second.output
+    assert set(second.verdicts().values()) == {"released"}
+    assert set(second.versions().values()) == {"v2"}
+    for state in second.regions.values():
+        assert state["open"] is None
+        assert state["objects"]["Deployment/core-api-blue"]["spec"]["replicas"] == 0
+
+    back = flow.run("rollback")
+    assert back.code == 0, back.output
+    assert set(back.versions().values()) == {"v1"}
+    gates = [call["step"] for call in back.calls if call["module"] == "k8s_traffic" and call["state"] == "shifted"]
+    assert gates[:2] == ["core-api 100 %", "reference-data 100 %"]
+
+
+def test_a_refusal_anywhere_and_nobody_starts(flow: Flow) -> None:
+    done = flow.run("deploy", *V1, faults={"eu-west-1": {"open": "us: release x of ann is not finished"}})
+    assert done.code == 2, done.output
+    assert not [call for call in done.calls if call["module"] == "k8s_traffic"]
+    assert [state["open"] for state in done.regions.values()] == [None, None, None]
+    assert "the release was refused: eu-west-1" in done.output
+
+
+def test_bad_input_is_one_sentence_before_anything(flow: Flow) -> None:
+    done = flow.run("deploy", "-e", "release_version=v2", "--limit", "us-east-1,mars-1")
+    assert done.code == 2, done.output
+    assert "--limit: unknown region mars-1" in done.output
+    assert done.calls == []
+
+
+def test_first_wave_bad_leaves_the_others_untouched(flow: Flow) -> None:
+    flow.run("deploy", *V1)
+    done = flow.run("deploy", *V2, faults={"us-east-1": {"gate": "core-api 10 %"}})
+    assert done.code == 2, done.output
+    assert done.verdicts() == {"us-east-1": "taken_back", "eu-west-1": "untouched", "ap-northeast-1": "untouched"}
+    assert set(done.versions().values()) == {"v1"}
+    assert [state["open"] for state in done.regions.values()] == [None, None, None]
+    sentence = "the release was taken back: us-east-1: core-api error rate is 20 %, above 5 % for 1 s"
+    assert done.report is not None
+    assert done.report["sentence"] == sentence
+
+
+def test_first_wave_stuck_and_the_fleet_still_decides(flow: Flow) -> None:
+    flow.run("deploy", *V1)
+    done = flow.run("deploy", *V2, faults={"us-east-1": {"gate": "core-api 10 %", "restore": True}})
+    assert done.code == 2, done.output
+    assert done.verdicts() == {"us-east-1": "stuck", "eu-west-1": "untouched", "ap-northeast-1": "untouched"}
+    assert done.report is not None
+    assert done.report["decision"] == "undo"
+    assert done.regions["us-east-1"]["open"] is not None
+    refused = flow.run("deploy", *V2)
+    assert refused.code == 2
+    assert "is not finished" in refused.output
+
+
+def test_second_wave_bad_takes_everything_back(flow: Flow) -> None:
+    """One region of the wave is bad at once while its neighbour is busy: the bad one is back before that one ends."""
+    flow.run("deploy", *V1)
+    done = flow.run(
+        "deploy", *V2, faults={"eu-west-1": {"gate": "prepare core-api"}, "ap-northeast-1": {"slow": 2}}
+    )
+    assert done.code == 2, done.output
+    assert done.verdicts() == {"us-east-1": "taken_back", "eu-west-1": "taken_back", "ap-northeast-1": "taken_back"}
+    assert set(done.versions().values()) == {"v1"}
+    back = min(
+        call["at"]
+        for call in done.calls
+        if call["region"] == "eu-west-1" and call["module"] == "k8s_revision" and call["state"] == "restored"
+    )
+    busy = max(
+        call["at"]
+        for call in done.calls
+        if call["region"] == "ap-northeast-1" and call["module"] == "k8s_rollout_gate" and call["step"] != "judge"
+    )
+    assert back < busy
+
+
+def test_a_released_region_that_turns_bad_stops_the_next_wave(flow: Flow) -> None:
+    flow.run("deploy", *V1)
+    done = flow.run("deploy", *V2, faults={"us-east-1": {"gate": "judge"}})
+    assert done.code == 2, done.output
+    assert done.verdicts()["us-east-1"] == "taken_back"
+    assert set(done.versions().values()) == {"v1"}
+
+
+def test_a_limited_release_follows_the_same_rules(flow: Flow) -> None:
+    flow.run("deploy", *V1)
+    done = flow.run("deploy", *V2, "--limit", "eu-west-1")
+    assert done.code == 0, done.output
+    assert done.versions() == {"us-east-1": "v1", "eu-west-1": "v2", "ap-northeast-1": "v1"}
+
+
+def test_a_way_back_that_fails_is_stuck_and_not_undone(flow: Flow) -> None:
+    flow.run("deploy", *V1)
+    flow.run("deploy", *V2)
+    done = flow.run("rollback", faults={"us-east-1": {"gate": "prepare core-api"}})
+    assert done.code == 2, done.output
+    assert done.verdicts()["us-east-1"] == "stuck"
+    assert not [call for call in done.calls if call["state"] == "restored"]
