@@ -90,7 +90,7 @@ def config(site: Site) -> Object:
     }
 
 
-def manifests() -> list[Object]:
+def manifests(site: Site) -> list[Object]:
     """The class, its Envoy, the Gateway, and how failures between Envoy and a pod are treated."""
     proxy = {"group": "gateway.envoyproxy.io", "kind": "EnvoyProxy", "name": CLASS, "namespace": SYSTEM}
     return [
@@ -117,7 +117,13 @@ def manifests() -> list[Object]:
             "apiVersion": "gateway.networking.k8s.io/v1",
             "kind": "Gateway",
             "metadata": {"name": GATEWAY, "namespace": NAMESPACE},
-            "spec": {"gatewayClassName": CLASS, "listeners": [{"name": "http", "protocol": "HTTP", "port": 80}]},
+            "spec": {
+                "gatewayClassName": CLASS,
+                # Envoy Gateway copies it into the status. The condition Programmed stays False all the same: it waits
+                # for a Service and a Deployment, which a gateway on the host has not.
+                "addresses": [{"type": "IPAddress", "value": site.address}],
+                "listeners": [{"name": "http", "protocol": "HTTP", "port": 80}],
+            },
         },
         retries(),
     ]
@@ -134,7 +140,7 @@ def _access_log() -> Object:
         "settings": [
             {
                 "format": {"type": "Text", "text": text},
-                "matches": ["response.flags != 0"],
+                "matches": ["response.flags != 0 && response.code != 404"],
                 "sinks": [{"type": "File", "file": {"path": "/dev/stdout"}}],
             }
         ]
@@ -161,7 +167,7 @@ def retries() -> Object:
             },
             # A pod that is gone with its network does not refuse; it is silent.
             "timeout": {"tcp": {"connectTimeout": "500ms"}, "http": {"requestTimeout": "15s"}},
-            # Also on addresses that are still there, so that a request never waits for a pod that hangs.
+            # Envoy's own limit of three retries at once would fail requests when a busy pod ends.
             "circuitBreaker": {"maxParallelRetries": 1024},
         },
     }
@@ -171,7 +177,7 @@ def start(site: Site, bins: Binaries, timeout_s: float = 60) -> None:
     """Run the gateway and wait until its listener answers."""
     kube = Kube(site.admin_kubeconfig)
     install_definitions(kube)
-    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}}, *manifests())
+    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}}, *manifests(site))
     write_certificates(site, kube, bins)
     folder = home(site)
     for name in ("config", "data/envoy-versions", "state", "run", "root"):
