@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import pathlib
 import re
 
 import pytest
@@ -111,16 +110,3 @@ def test_every_module_that_asks_a_cluster_is_in_the_action_group(elsewhere: Else
     asks = {name.rsplit(".", 1)[1] for name in names if "context" in documentation[name]["doc"]["options"]}
     runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
     assert set(runtime["action_groups"]["cluster"]) == asks
-
-
-def _names(path: pathlib.Path) -> set[str]:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    found = (re.match(r"[A-Za-z0-9._-]+", line) for line in lines if not line.startswith("-"))
-    return {match.group().lower().replace("_", "-") for match in found if match}
-
-
-def test_every_requirement_is_pinned() -> None:
-    pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==\S+", line) for line in pinned if line and not line.startswith("#"))
-    wanted = _names(ROOT / "requirements-dev.txt") | _names(ROOT / "requirements.txt")
-    assert wanted <= _names(ROOT / "constraints.txt")

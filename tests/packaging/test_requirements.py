@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is imported is asked for, and what is asked for is pinned."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import pathlib
+import re
+import sys
+
+import pytest
+from elsewhere import ROOT
+
+#: Names that are ours: the collection, the lab, helpers of tests.
+OURS = {"ansible_collections", "lab", "exchange", "tests", "tools"}
+
+
+def _name(text: str) -> str:
+    return re.sub(r"[-_.]+", "-", text).lower()
+
+
+def _asked(path: pathlib.Path) -> set[str]:
+    """Names of the distributions in a requirements file, those of the files that it includes as well."""
+    names: set[str] = set()
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("-r "):
+            names |= _asked(path.parent / line.removeprefix("-r ").strip())
+        elif match := re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line):
+            names.add(_name(match.group()))
+    return names
+
+
+def _imported(path: pathlib.Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.split(".")[0])
+    return names - set(sys.stdlib_module_names) - OURS
+
+
+def _missing(folder: str, asked: set[str]) -> dict[str, list[str]]:
+    distributions = importlib.metadata.packages_distributions()
+    files = sorted((ROOT / folder).rglob("*.py"))
+    helpers = {path.stem for path in files}
+    missing: dict[str, list[str]] = {}
+    for path in files:
+        for name in _imported(path) - helpers:
+            if not asked & {_name(distribution) for distribution in distributions.get(name, [])}:
+                missing.setdefault(name, []).append(path.relative_to(ROOT).as_posix())
+    return missing
+
+
+def test_plugins_import_only_what_requirements_ask_for() -> None:
+    assert _missing("plugins", _asked(ROOT / "requirements.txt") | {"ansible-core"}) == {}
+
+
+@pytest.mark.parametrize("folder", ["lab", "tests", "tools"])
+def test_everything_else_imports_only_what_the_environment_asks_for(folder: str) -> None:
+    assert _missing(folder, _asked(ROOT / "requirements-dev.txt")) == {}
+
+
+def test_every_requirement_is_pinned() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==\S+", line) for line in lines if line and not line.startswith("#"))
+    assert _asked(ROOT / "requirements-dev.txt") <= _asked(ROOT / "constraints.txt")
