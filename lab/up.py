@@ -32,6 +32,9 @@ from lab.kube import Kube
 from lab.model import Lab, Site
 from lab.steps import Steps
 
+#: Where the fleet's lease and journal lie, in the management cluster; the inventory names it too.
+FLEET_NAMESPACE = "pincex-fleet"
+
 
 def up(lab: Lab, steps: Steps, *, bare: bool = False) -> None:
     """A whole lab, whatever was there before: nothing, half of one, a dead one. Bare: control planes and nodes only."""
@@ -85,9 +88,10 @@ def _site(lab: Lab, site: Site, bins: Binaries, steps: Steps, bare: bool) -> Non
             node.start_containerd(site, lab, bins)
         control_plane.wait(site)
     control_plane.start_controllers(site, bins)
-    if not site.has_node:
-        return
     kube = Kube(site.admin_kubeconfig)
+    if not site.has_node:
+        kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": FLEET_NAMESPACE}})
+        return
     with steps.step(site.name, "node Ready"):
         node.start_kubelet(site, bins)
         node.install_storage(site, kube)
