@@ -36,15 +36,15 @@ class RunHere(ActionBase):  # type: ignore[misc]
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> JsonObject:
         result: JsonObject = super().run(tmp, task_vars)
         given = self.prepare(dict(self._task.args))
-        if self._connection.transport != "local":
-            executed: JsonObject = self._execute_module(module_args=given, task_vars=task_vars)
-            return {**result, **executed}
         checked = ArgumentSpecValidator(dict(self.ARGUMENT_SPEC)).validate(given)
         if checked.error_messages:
             # The validator names only the options that do exist.
             unknown = [f"{name}: no such option" for name in sorted(checked.unsupported_parameters)]
             text = "; ".join(unknown or checked.error_messages)
             return {**result, **failure(ReleaseError(text, kind="option", system="input"), self.EMPTY_RESULT)}
+        if self._connection.transport != "local":
+            executed: JsonObject = self._execute_module(module_args=given, task_vars=task_vars)
+            return {**result, **executed}
         params = checked.validated_parameters
         outcome = execute(
             type(self).RUN,

@@ -162,8 +162,6 @@ def pack_document(option: str, document: Mapping[str, t.Any]) -> str:
             raise OptionError(option, f"holds the Secret {name}; Secrets are never recorded")
     text = pack(document)
     if len(text) > LARGEST_DOCUMENT:
-        limit = f"a ConfigMap takes {LARGEST_DOCUMENT // 1000} kB"
-        raise OptionError(
-            option, f"is {len(text) // 1000} kB even compressed, and {limit}; record fewer services in one"
-        )
+        limit = f"the limit of a ConfigMap is {LARGEST_DOCUMENT // 1000} kB"
+        raise OptionError(option, f"is {len(text) // 1000} kB even compressed, and {limit}")
     return text
