@@ -37,6 +37,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.rea
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import (
     differences,
     get_path,
+    noted,
     patch_of,
     set_path,
     strip,
@@ -60,10 +61,10 @@ class Write:
     weight: int = 0
 
     def change(self, after: JsonObject) -> Change:
-        """What the journal keeps of it: the uid stays, it tells an object from its successor of the same name."""
-        before = _with_uid(self.live) if self.live is not None else None
-        now = _with_uid(after)
-        found = differences(before and strip(before), strip(now)) if before else {}
+        """What the journal keeps of it."""
+        before = noted(self.live) if self.live is not None else None
+        now = noted(after)
+        found = differences(strip(before), strip(now)) if before is not None else {}
         if self.live is not None and self.live["kind"] == "Deployment":
             # k8s_traffic asks for it: a slot that had no traffic when its pods were replaced is the undone version's.
             found["traffic.weight"] = {"before": self.weight, "after": self.weight}
@@ -160,7 +161,7 @@ def _tried(session: Session, manifest: JsonObject, live: JsonObject | None) -> t
                 error.args = (error.message,)
                 raise
         else:
-            raise _plain(error, session) from error
+            raise
     # Only our own single fields are in the way: the manifest names them again, so they are the manifest's now.
     return kube.apply(_at(manifest, live), force=True, dry_run=True), True
 
@@ -175,10 +176,7 @@ def _tried_fields(
         if not kube.may("patch", ref):
             raise OptionError("context", f"its user may not patch {ref}", region=session.region)
     else:
-        try:
-            kube.patch(ref, _field_patch(live, singles), dry_run=True)
-        except ApiError as error:
-            raise _plain(error, session) from error
+        kube.patch(ref, _field_patch(live, singles), dry_run=True)
     for path, value in singles:
         wanted = set_path(wanted, path, value)
     return wanted
@@ -285,20 +283,3 @@ def _merged(one: JsonObject, other: JsonObject) -> JsonObject:
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = _merged(merged[key], value) if both else value
     return merged
-
-
-def _with_uid(obj: JsonObject) -> JsonObject:
-    kept = strip(obj)
-    if "uid" in obj["metadata"]:
-        kept["metadata"]["uid"] = obj["metadata"]["uid"]
-    return kept
-
-
-def _plain(error: ApiError, session: Session) -> ReleaseError:
-    """The two refusals that mean a wrong option, with the option named."""
-    if error.kind == "forbidden":
-        return OptionError("context", f"not allowed, nothing was written ({error.message})", region=session.region)
-    if error.kind == "not_found" and "namespaces" in error.message:
-        problem = f"{session.namespace} does not exist in {session.region}"
-        return OptionError("namespace", problem, region=session.region)
-    return error

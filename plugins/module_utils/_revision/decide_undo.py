@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The way back of a release: from its journal and what is there now to a list of writes. Pure.
 
-The changes are taken back newest first, on a copy. So a way back that was itself journaled (and perhaps killed) is
-taken back first and then made again: running it twice ends where running it once does.
+The changes are taken back newest first, on a copy; what is to be written is how the copy differs in the end. A way
+back is journaled too, but is no change of the release: it is marked and left out, so that running it twice ends where
+running it once does.
 """
 
 from __future__ import annotations
@@ -29,19 +30,20 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tre
 
 JsonObject = dict[str, t.Any]
 
+#: The mark of a way back among the fields of a journaled change.
+TAKEN_BACK: t.Final = "taken.back"
+
 
 @dataclasses.dataclass(frozen=True)
 class Action:
-    """One write. `before` is what is there now, `after` what is there then; None where there is nothing."""
+    """One write. `before` is what is there now, `after` what is there then, None for nothing."""
 
     ref: Ref
-    before: JsonObject | None
+    before: JsonObject
     after: JsonObject | None
 
     @property
-    def verb(self) -> t.Literal["create", "replace", "delete"]:
-        if self.before is None:
-            return "create"
+    def verb(self) -> t.Literal["replace", "delete"]:
         return "delete" if self.after is None else "replace"
 
 
@@ -55,8 +57,11 @@ class UndoPlan:
 
 def touched_refs(entries: Sequence[Entry]) -> list[Ref]:
     """The objects that a release wrote or meant to write, routes left out: they belong to k8s_traffic."""
-    refs = {change.ref: None for entry in entries for change in entry.changes if change.op != "weights"}
-    return list(refs)
+    return list({change.ref: None for entry in entries for change in entry.changes if _is_ours(change)})
+
+
+def _is_ours(change: Change) -> bool:
+    return change.op != "weights" and TAKEN_BACK not in change.fields
 
 
 def plan_undo(
@@ -73,18 +78,17 @@ def plan_undo(
             (change, entry.done)
             for entry in reversed(entries)
             for change in reversed(entry.changes)
-            if change.ref == ref and change.op != "weights"
+            if change.ref == ref and _is_ours(change)
         ]
         found = live.get(ref)
         state, sentences = _taken_back(ref, newest_first, found)
         kept += sentences
-        if found is not None:
-            state, guarded = _guarded(ref, found, state, weights, backends)
-            kept += guarded
-        now = strip(found) if found is not None else None
-        if state != now:
-            after = dress(state, found) if state is not None and found is not None else state
-            actions.append(Action(ref, found, after))
+        if found is None:
+            continue
+        state, guarded = _guarded(ref, found, state, weights, backends)
+        kept += guarded
+        if state != strip(found):
+            actions.append(Action(ref, found, None if state is None else dress(state, found)))
     # Puts things back from the ground up, takes things away from the top down.
     actions.sort(key=lambda action: -rank(action.ref.kind) if action.verb == "delete" else rank(action.ref.kind))
     actions.sort(key=lambda action: action.verb == "delete")
@@ -95,45 +99,43 @@ def _taken_back(
     ref: Ref, newest_first: Sequence[tuple[Change, bool]], found: JsonObject | None
 ) -> tuple[JsonObject | None, list[str]]:
     """The object without what the release did to it, and what somebody else did to it since."""
-    state = strip(found) if found is not None else None
-    uid = found["metadata"].get("uid") if found is not None else None
-    ours = _also_ours(found)
-    sentences: list[str] = []
+    if found is None:
+        made = any(change.before is None for change, _done in newest_first)
+        return None, [] if made else [f"{ref} was removed by somebody else; it stays away"]
+    state: JsonObject | None = strip(found)
+    back = WayBack(_also_ours(found))
+    kept: list[Kept] = []
     for change, done in newest_first:
         before = strip(change.before) if change.before is not None else None
         after = strip(change.after) if change.after is not None else None
-        if after is None:
-            if state is None and change.before is not None:
-                state, uid = before, change.before["metadata"].get("uid")
-        elif before is None:
-            if state is not None and _made_by_us(change, done, uid, found):
-                state = None
-            elif state is not None:
-                sentences.append(f"{ref} was removed and made again by somebody else; it stays")
-        elif state is None:
-            sentences.append(f"{ref} was removed by somebody else; it stays away")
-        else:
-            back = WayBack(ours)
+        if before is None:
+            if _made_by_us(change, done, found):
+                return None, []
+            return strip(found), [f"{ref} was removed and made again by somebody else; it stays"]
+        if after is not None:
+            back.kept, back.settled = [], []
             state = back.take_back(before, after, state)
-            sentences += [_sentence(ref, field) for field in back.kept]
-    if state is None:
-        # It was ours from the start, or is gone: fields inside it do not matter any more.
-        sentences = [sentence for sentence in sentences if "removed by" in sentence]
-    return state, sentences
+            # Two writes of ours to one field: after a way back it is as before the first one. Nobody else did that.
+            kept = [field for field in kept if not _within(field.path, back.settled)] + back.kept
+    return state, [_sentence(ref, field) for field in kept]
 
 
-def _also_ours(found: JsonObject | None) -> tuple[str, ...]:
+def _within(path: str, parents: Collection[str]) -> bool:
+    return any(path == parent or path.startswith((f"{parent}.", f"{parent}[")) or not parent for parent in parents)
+
+
+def _also_ours(found: JsonObject) -> tuple[str, ...]:
     """A scale that the HPA made of ours is not a decision of a person."""
-    scaled = found is not None and found["kind"] == "Deployment" and scaled_by_autoscaler(found)
+    scaled = found["kind"] == "Deployment" and scaled_by_autoscaler(found)
     return ("spec.replicas",) if scaled else ()
 
 
-def _made_by_us(change: Change, done: bool, uid: str | None, found: JsonObject | None) -> bool:
+def _made_by_us(change: Change, done: bool, found: JsonObject) -> bool:
     """Whether the object that is there is the one that this change made."""
     if done and change.after is not None:
-        return bool(change.after["metadata"].get("uid") == uid)
+        return bool(change.after["metadata"].get("uid") == found["metadata"].get("uid"))
     # The answer was lost, so the uid is not known: our mark on the object says it.
-    managers = (found or {}).get("metadata", {}).get("managedFields") or []
+    managers = found["metadata"].get("managedFields") or []
     return any(entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" for entry in managers)
 
 

@@ -13,6 +13,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progres
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change, Entry
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_undo import (
+    TAKEN_BACK,
     Action,
     UndoPlan,
     plan_undo,
@@ -21,7 +22,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.dec
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import NAME_LABEL, label_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.ownership import adopt
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.read import read_routes, weights_by_service
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import differences, strip
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import differences, noted, strip
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.route import backends_of
 
 _TRIES: t.Final = 5
@@ -53,8 +54,6 @@ def restore(
             if not (isinstance(error, ApiError) and error.kind == "conflict") or attempt == _TRIES - 1:
                 error.partial["kept"] = list(plan.kept)
                 raise
-            # The way back of the failed round is in the journal too; it is read again with the next one.
-            entries = session.journal.entries()
         else:
             session.journal.outcome(number, [_change(action, after) for action, after in done])
             return [*written, *(action for action, _after in done)], plan.kept
@@ -73,11 +72,8 @@ def _plan(session: Session, entries: list[Entry]) -> UndoPlan:
 def _carry_out(session: Session, action: Action) -> JsonObject | None:
     kube = session.kube
     if action.after is None:
-        assert action.before is not None
         kube.delete(action.ref, uid=action.before["metadata"]["uid"])
         return None
-    if action.before is None:
-        return kube.create(action.after)
     after = kube.replace(action.after)
     managed = adopt(after, FIELD_MANAGER)
     if managed is not None:
@@ -93,16 +89,7 @@ def _carry_out(session: Session, action: Action) -> JsonObject | None:
 
 
 def _change(action: Action, after: JsonObject | None) -> Change:
-    before = _noted(action.before)
-    now = _noted(after)
-    fields = differences(strip(before), strip(now)) if before and now else {}
-    return Change(action.ref, "apply" if now is not None else "delete", fields, before, now)
-
-
-def _noted(obj: JsonObject | None) -> JsonObject | None:
-    if obj is None:
-        return None
-    kept = strip(obj)
-    if "uid" in obj["metadata"]:
-        kept["metadata"]["uid"] = obj["metadata"]["uid"]
-    return kept
+    before, now = noted(action.before), noted(after) if after is not None else None
+    fields = differences(strip(before), strip(now)) if now is not None else {}
+    mark = {TAKEN_BACK: {"before": None, "after": True}}
+    return Change(action.ref, "apply" if now is not None else "delete", {**fields, **mark}, before, now)

@@ -22,6 +22,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.dec
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import sanitise
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.read import read_revision
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.restore import restore
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.refusals import named
 
 JsonObject = dict[str, t.Any]
 
@@ -60,23 +61,26 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
     objects = checked_objects(params.get("objects") or [], params["namespace"])
     fields = checked_fields(params.get("fields") or [], params["namespace"])
     session = open_session(params, clock=clock, check_mode=check_mode, undoing=state == "restored")
-    if state == "read":
-        revision = read_revision(session.kube, session.namespace, params.get("services") or [])
-        return ok_result(False, **{**EMPTY_RESULT, "revision": revision})
-    if state == "applied":
-        writes, after = apply(
-            session,
-            objects,
-            fields,
-            allow_live=bool(params.get("allow_live")),
-            step=params.get("step") or "",
-            check_mode=check_mode,
-            progress=progress,
+    with named(params):
+        if state == "read":
+            revision = read_revision(session.kube, session.namespace, params.get("services") or [])
+            return ok_result(False, **{**EMPTY_RESULT, "revision": revision})
+        if state == "applied":
+            writes, after = apply(
+                session,
+                objects,
+                fields,
+                allow_live=bool(params.get("allow_live")),
+                step=params.get("step") or "",
+                check_mode=check_mode,
+                progress=progress,
+            )
+            pairs: list[_Pair] = [(str(write.ref), write.live, obj) for write, obj in zip(writes, after, strict=True)]
+            return _result(session, pairs, diff)
+        actions, kept = restore(session, step=params.get("step") or "", check_mode=check_mode, progress=progress)
+        return _result(
+            session, [(str(action.ref), action.before, action.after) for action in actions], diff, list(kept)
         )
-        pairs: list[_Pair] = [(str(write.ref), write.live, obj) for write, obj in zip(writes, after, strict=True)]
-        return _result(session, pairs, diff)
-    actions, kept = restore(session, step=params.get("step") or "", check_mode=check_mode, progress=progress)
-    return _result(session, [(str(action.ref), action.before, action.after) for action in actions], diff, list(kept))
 
 
 _Pair = tuple[str, JsonObject | None, JsonObject | None]

@@ -46,6 +46,14 @@ def strip(obj: Mapping[str, t.Any]) -> JsonObject:
     return kept
 
 
+def noted(obj: Mapping[str, t.Any]) -> JsonObject:
+    """What a journal keeps of an object. The uid stays: it tells an object from its successor of the same name."""
+    kept = strip(obj)
+    if "uid" in obj["metadata"]:
+        kept["metadata"]["uid"] = obj["metadata"]["uid"]
+    return kept
+
+
 def dress(state: Mapping[str, t.Any], live: Mapping[str, t.Any]) -> JsonObject:
     """A stripped object with the status and the server's metadata of the live one: what a replace sends."""
     dressed = copy.deepcopy(dict(state))
@@ -80,11 +88,12 @@ def differences(before: t.Any, after: t.Any, path: str = "") -> dict[str, JsonOb
 class WayBack:
     """Takes changes back, and remembers what stays as somebody else made it.
 
-    `ours` are paths whose later changes count as ours.
+    `ours` are paths whose later changes count as ours; `settled` are paths found as they were before a change.
     """
 
     ours: Collection[str] = ()
     kept: list[Kept] = dataclasses.field(default_factory=list)
+    settled: list[str] = dataclasses.field(default_factory=list)
 
     def take_back(self, before: t.Any, after: t.Any, live: t.Any, path: str = "") -> t.Any:
         """What `live` becomes without our change from `before` to `after`.
@@ -92,7 +101,10 @@ class WayBack:
         Only where the live value still is what the server answered to our write it becomes the one from before. What
         somebody else changed since stays, and is added to `kept`.
         """
-        if after == before or live == before:  # noqa: PLR1714
+        if after == before:
+            return live
+        if live == before:
+            self.settled.append(path)
             return live
         if live == after or path in self.ours:
             return before

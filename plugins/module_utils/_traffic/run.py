@@ -17,6 +17,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session, open_session
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route as routes
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.probe import Gateway, Probe
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.refusals import named
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.restore import restore
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.routes import Routes, Shift
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.shift import checked_shifts, shift
@@ -71,16 +72,17 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
     if state == "probed" and probe is None:
         raise OptionError("probe", "needed for state probed")
     session = open_session(params, clock=clock, check_mode=check_mode, undoing=state == "restored")
-    if state == "read":
-        return ok_result(False, **{**EMPTY_RESULT, "routes": _read(session, [entry["name"] for entry in given])})
-    if state == "probed":
-        assert probe is not None
-        return ok_result(False, **{**EMPTY_RESULT, "answers": _probed(session, given, probe, check_mode, progress)})
-    if state == "shifted":
-        shifts, answers = shift(session, wanted, probe, step=step, check_mode=check_mode, progress=progress)
-        return _result(session, shifts, answers)
-    shifts, kept, answers = restore(session, probe, step=step, check_mode=check_mode, progress=progress)
-    return _result(session, shifts, answers, kept)
+    with named(params):
+        if state == "read":
+            return ok_result(False, **{**EMPTY_RESULT, "routes": _read(session, [entry["name"] for entry in given])})
+        if state == "probed":
+            assert probe is not None
+            return ok_result(False, **{**EMPTY_RESULT, "answers": _probed(session, given, probe, check_mode, progress)})
+        if state == "shifted":
+            shifts, answers = shift(session, wanted, probe, step=step, check_mode=check_mode, progress=progress)
+            return _result(session, shifts, answers)
+        shifts, kept, answers = restore(session, probe, step=step, check_mode=check_mode, progress=progress)
+        return _result(session, shifts, answers, kept)
 
 
 def _checked(state: str, given: Sequence[t.Any]) -> list[dict[str, t.Any]]:

@@ -10,7 +10,6 @@ import typing as t
 from collections.abc import Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
-    ApiError,
     OptionError,
     ReleaseError,
 )
@@ -153,13 +152,7 @@ def _wanted_route(session: Session, entry: Wanted, live: JsonObject | None) -> J
 
 def _try(session: Session, found: Routes, planned: Shift) -> None:
     """Ask the API server whether it would take that, so that a second route's refusal leaves nothing written."""
-    try:
-        if planned.live is None and session.kube.get(Ref("v1", "Namespace", session.namespace)) is None:
-            problem = f"{session.namespace} does not exist in {session.region}"
-            raise OptionError("namespace", problem, region=session.region)
-        found.write(session.journal, planned, dry_run=True)
-    except ApiError as error:
-        if error.kind == "forbidden":
-            problem = f"not allowed, nothing was written ({error.message})"
-            raise OptionError("context", problem, region=session.region) from error
-        raise
+    if planned.live is None and session.kube.get(Ref("v1", "Namespace", session.namespace)) is None:
+        problem = f"{session.namespace} does not exist in {session.region}"
+        raise OptionError("namespace", problem, region=session.region)
+    found.write(session.journal, planned, dry_run=True)

@@ -20,8 +20,8 @@ _TRIES: t.Final = 5
 def trip(kube: KubeApi, journal: Journal, names: Sequence[str], to_slot: str, step: str = "trip") -> dict[str, t.Any]:
     """Give all traffic of these routes to one slot, journaled, whatever the fleet has decided meanwhile.
 
-    Returns `at` (when the API server had accepted the last weights), `to`, `changed`, and the weights `before` and `after`
-    by route. A slot without a ready pod gets nothing: bad answers are better than none.
+    Returns `at` (when the API server had accepted the last weights), `to`, `changed`, and by route the weights `before`
+    and `after`. A slot without a ready pod gets nothing: bad answers are better than none.
     """
     # The routes lie in the namespace of the region's journal.
     found = Routes(kube, str(journal._store.ref.namespace))
