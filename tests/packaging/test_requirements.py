@@ -15,7 +15,7 @@ import pytest
 from elsewhere import ROOT
 
 #: Names that are ours: the collection, the lab, helpers of tests.
-OURS = {"ansible_collections", "lab", "exchange", "tests", "tools"}
+OURS = {"ansible_collections", "bench", "lab", "exchange", "tests", "tools"}
 
 
 def _name(text: str) -> str:
@@ -59,7 +59,7 @@ def test_plugins_import_only_what_requirements_ask_for() -> None:
     assert _missing("plugins", _asked(ROOT / "requirements.txt") | {"ansible-core"}) == {}
 
 
-@pytest.mark.parametrize("folder", ["lab", "tests", "tools"])
+@pytest.mark.parametrize("folder", ["bench", "lab", "tests", "tools"])
 def test_everything_else_imports_only_what_the_environment_asks_for(folder: str) -> None:
     assert _missing(folder, _asked(ROOT / "requirements-dev.txt")) == {}
 

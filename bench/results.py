@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rows of a benchmark: what was measured beside its goal. `met` is computed, never written by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import time
+import typing as t
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """A limit that the worst round has to stay under, and what others reach."""
+
+    under: float | None = None
+    reference: float | None = None
+
+
+def row(case: str, metric: str, values: t.Sequence[float | None], goal: Goal, unit: str = "s") -> dict[str, t.Any]:
+    """One row. A round that could not be measured misses the goal and is not averaged away."""
+    known = [value for value in values if value is not None]
+    worst = max(known) if known else None
+    complete = len(known) == len(values) and bool(known)
+    return {
+        "case": case,
+        "subject": "pincex.zero_downtime",
+        "metric": metric,
+        "value": round(statistics.median(known), 3) if known else None,
+        "worst": None if worst is None else round(worst, 3),
+        "unit": unit,
+        "reference": goal.reference,
+        "ratio": round(statistics.median(known) / goal.reference, 3) if known and goal.reference else None,
+        "goal": goal.under,
+        "met": None if goal.under is None else complete and worst is not None and worst < goal.under,
+        "rounds": len(values),
+        "spread": round(max(known) - min(known), 3) if known else None,
+    }
+
+
+def table(rows: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    """The rows as text, a goal that was missed included."""
+
+    def show(value: t.Any) -> str:
+        return "-" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+
+    lines = [f"{'case':<10} {'metric':<24} {'median':>8} {'worst':>8} {'unit':<5} {'goal':>6} {'others':>7} met"]
+    for entry in rows:
+        met = {None: "-", True: "yes", False: "NO"}[entry["met"]]
+        lines.append(
+            f"{entry['case']:<10} {entry['metric']:<24} {show(entry['value']):>8} {show(entry['worst']):>8} "
+            f"{entry['unit']:<5} {show(entry['goal']):>6} {show(entry['reference']):>7} {met}"
+        )
+    return lines
+
+
+def write(name: str, rows: t.Sequence[t.Mapping[str, t.Any]], versions: t.Mapping[str, str]) -> pathlib.Path:
+    """Write bench/results/NAME.json."""
+    command = ["git", "describe", "--always", "--dirty"]
+    commit = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True).stdout.strip()
+    header = {
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}",
+        "versions": dict(versions),
+        "commit": commit or "unknown",
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+    }
+    path = ROOT / "bench" / "results" / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"header": header, "rows": list(rows)}, indent=2) + "\n", encoding="utf-8")
+    return path
