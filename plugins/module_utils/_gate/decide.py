@@ -1,0 +1,233 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verdict out of the states of workloads and metrics, with its reason in one sentence. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing as t
+from collections.abc import Sequence
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import decide_metric, decide_workload
+
+Verdict = t.Literal["pass", "fail", "hold"]
+#: What a verdict rests on. Only `workload`, `deadline` and `metric` speak against the version.
+Cause = t.Literal["", "workload", "deadline", "metric", "no_evidence", "thin_evidence", "undone"]
+Thin = t.Literal["fail", "ask", "pass_on_workloads"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """How long, and what counts when there is too little to judge."""
+
+    observe_s: float
+    deadline_s: float
+    blind_s: float
+    evidence_max_s: float
+    on_thin_evidence: Thin
+    traffic: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Situation:
+    """Everything at one instant. Durations are of the monotonic clock."""
+
+    workloads: Sequence[decide_workload.State]
+    metrics: Sequence[decide_metric.State]
+    now: float
+    #: When all workloads were ready for the first time.
+    ready_since: float | None
+    #: How long workloads were not ready, all together: what is ready for a moment in between does not start it anew.
+    unready_s: float
+    #: Since when the API server or the fleet's journal has not answered, and what it said.
+    unread_since: float | None = None
+    unread: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """`verdict` None: go on looking."""
+
+    verdict: Verdict | None
+    reason: str
+    cause: Cause = ""
+
+
+def judge(rules: Rules, at: Situation) -> Judgement:
+    """The first rule that speaks decides. What is bad comes before what is missing, and that before what is good."""
+    for rule in (_doomed, _outside, _blind, _late, _good, _thin):
+        judgement = rule(rules, at)
+        if judgement is not None:
+            return judgement
+    return Judgement(None, _pending(rules, at))
+
+
+def glance(rules: Rules, at: Situation) -> Judgement:
+    """The verdict of one look, for check mode: what time would have to show is `hold`."""
+    judgement = judge(dataclasses.replace(rules, observe_s=0.0, blind_s=math.inf), at)
+    return judgement if judgement.verdict else Judgement("hold", judgement.reason)
+
+
+def _doomed(_rules: Rules, at: Situation) -> Judgement | None:
+    failed = [state.detail for state in at.workloads if state.status == "failed"]
+    return Judgement("fail", "; ".join(failed), "workload") if failed else None
+
+
+def _outside(_rules: Rules, at: Situation) -> Judgement | None:
+    bad = [state for state in at.metrics if state.status == "bad" and state.check.critical]
+    if not bad:
+        return None
+    return Judgement("fail", sentence(max(bad, key=lambda state: state.nearness)), "metric")
+
+
+def _blind(rules: Rules, at: Situation) -> Judgement | None:
+    lost = [(at.now - at.unread_since, at.unread)] if at.unread_since is not None else []
+    for state in _critical(at):
+        # Pods that are still starting have no metrics: the deadline of the workloads watches over that.
+        since = at.ready_since if state.seen_at is None else state.seen_at
+        if state.status == "blind" and since is not None:
+            lost.append((at.now - since, f"{state.check.name}: {state.detail}"))
+    longest, what = max(lost, default=(0.0, ""))
+    if longest <= rules.blind_s:
+        return None
+    reason = f"no evidence for {longest:.1f} s (limit {rules.blind_s:g} s): {what}"
+    return Judgement("fail" if rules.traffic else "hold", reason, "no_evidence")
+
+
+def _late(rules: Rules, at: Situation) -> Judgement | None:
+    if at.unready_s <= rules.deadline_s or _ready(at):
+        return None
+    waiting = "; ".join(state.detail for state in at.workloads if state.status != "ready")
+    return Judgement(
+        "fail", f"not ready for {at.unready_s:.1f} s (limit {rules.deadline_s:g} s): {waiting}", "deadline"
+    )
+
+
+def _good(rules: Rules, at: Situation) -> Judgement | None:
+    if not _ready(at) or at.unread_since is not None or at.ready_since is None:
+        return None
+    critical = _critical(at)
+    if any(state.status != "good" or state.good_s < rules.observe_s - decide_metric.SLACK_S for state in critical):
+        return None
+    watched = at.now - at.ready_since
+    if watched < rules.observe_s:
+        return None
+    reason = _workloads_ready(at)
+    if critical:
+        closest = max(critical, key=lambda state: state.nearness)
+        reason += "; " if reason else ""
+        reason += f"{len(critical)} checks good for {rules.observe_s:g} s, closest: {sentence(closest)}"
+    return Judgement("pass", reason + _warnings(at))
+
+
+def _thin(rules: Rules, at: Situation) -> Judgement | None:
+    """The longest time is over and there is still not enough to say that it is good."""
+    if at.ready_since is None or at.now - at.ready_since <= max(rules.evidence_max_s, rules.observe_s):
+        return None
+    if not _ready(at):
+        # Its own deadline speaks about that.
+        return None
+    reason = f"not enough evidence within {at.now - at.ready_since:.1f} s: {_pending(rules, at)}"
+    if rules.on_thin_evidence == "fail":
+        return Judgement("fail", reason, "thin_evidence")
+    only_thin = all(state.status in ("good", "thin") for state in _critical(at)) and at.unread_since is None
+    if rules.on_thin_evidence == "pass_on_workloads" and at.workloads and only_thin:
+        return Judgement("pass", f"{_workloads_ready(at)}, passed on workloads alone; {reason}", "thin_evidence")
+    return Judgement("hold", reason, "thin_evidence")
+
+
+def _critical(at: Situation) -> list[decide_metric.State]:
+    return [state for state in at.metrics if state.check.critical]
+
+
+def _ready(at: Situation) -> bool:
+    return all(state.status == "ready" for state in at.workloads)
+
+
+def _workloads_ready(at: Situation) -> str:
+    if not at.workloads:
+        return ""
+    pods = sum(state.ready for state in at.workloads)
+    return f"{len(at.workloads)} workloads with {pods} pods ready"
+
+
+def warnings(at: Situation) -> list[str]:
+    """Checks that do not decide and are outside their limit or not visible."""
+    return [
+        sentence(state) for state in at.metrics if not state.check.critical and state.status in ("bad", "over", "blind")
+    ]
+
+
+def _warnings(at: Situation) -> str:
+    found = warnings(at)
+    return f"; warning: {'; '.join(found)}" if found else ""
+
+
+def _pending(rules: Rules, at: Situation) -> str:
+    """What keeps the gate from passing now."""
+    if at.unread_since is not None:
+        return at.unread
+    unready = [state.detail for state in at.workloads if state.status != "ready"]
+    if unready:
+        return "; ".join(unready)
+    open_checks = [state for state in _critical(at) if state.status != "good"]
+    if open_checks:
+        return "; ".join(sentence(state) for state in open_checks)
+    return f"good so far, observed until {rules.observe_s:g} s of good samples"
+
+
+def sentence(state: decide_metric.State) -> str:
+    """Condition, value, limit, window, sample count."""
+    check = state.check
+    if state.status == "blind":
+        return f"{check.name} not visible ({state.detail})"
+    if state.status == "thin":
+        return f"{check.name} has {state.detail}"
+    side = ">" if check.maximum is not None else "<"
+    relation = side if state.value is not None and check.outside(state.value) else ("≤" if side == ">" else "≥")
+    text = f"{check.name} {number(state.value)} {relation} {check.limit:g}"
+    facts = []
+    if check.window:
+        facts.append(f"window {check.window}")
+    if state.outside_s or (check.for_s and state.status in ("bad", "over")):
+        facts.append(f"for {state.outside_s:.1f} s of {check.for_s:g} s")
+    if state.requests is not None:
+        facts.append(f"{state.requests:.0f} requests")
+    if state.failures is not None and state.status in ("bad", "over"):
+        facts.append(f"{state.failures:.0f} failures, {check.min_failures:g} count")
+    facts.append(f"{state.counts['valid']} samples")
+    return f"{text} ({', '.join(facts)})"
+
+
+def number(value: float | None) -> str:
+    return "nothing" if value is None else f"{value:.3g}"
+
+
+def live_line(rules: Rules, at: Situation) -> str:
+    """One line for the terminal: the check closest to failing, pods ready, time left."""
+    parts = []
+    unready = [state.detail for state in at.workloads if state.status != "ready"]
+    seen = [state for state in _critical(at) if state.value is not None]
+    if at.unread_since is not None:
+        parts.append(at.unread)
+    elif unready:
+        parts.append(unready[0])
+    elif seen:
+        parts.append(sentence(max(seen, key=lambda state: state.nearness)))
+    else:
+        parts += [sentence(state) for state in _critical(at)[:1]]
+    if at.workloads:
+        ready, wanted = sum(s.ready for s in at.workloads), sum(max(s.desired, s.ready) for s in at.workloads)
+        parts.append(f"{ready}/{wanted} pods ready")
+    parts.append(f"{_left(rules, at):.0f} s left")
+    return ", ".join(parts)
+
+
+def _left(rules: Rules, at: Situation) -> float:
+    """Until the soonest instant at which the gate can pass; while workloads start, until their deadline."""
+    if not _ready(at) or at.ready_since is None:
+        return max(0.0, rules.deadline_s - at.unready_s)
+    good = min([at.now - at.ready_since, *(state.good_s for state in _critical(at))])
+    return max(0.0, rules.observe_s - good)
