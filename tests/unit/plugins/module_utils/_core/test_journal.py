@@ -67,7 +67,7 @@ def test_an_outcome_replaces_what_was_meant_by_what_the_server_said(
     assert (second.done, second.failed) == (False, "the server says 503")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(st.integers(0, 999), min_size=1, max_size=12), st.data())
 def test_entries_keep_their_order_whoever_writes_them(values: list[int], data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -96,7 +96,7 @@ def test_an_undo_of_the_fleet_stops_the_next_write(world: World, journal: Journa
     journal.guard()
     journal.write_undo("eu-west-1", "errors 20 % above 2 %")
     for act in (journal.guard, lambda: journal.intend("s", [change()])):
-        with pytest.raises(Undone, match="^undone by eu-west-1: errors 20 % above 2 %$"):
+        with pytest.raises(Undone, match=r"^undone by eu-west-1: errors 20 % above 2 %$"):
             act()
 
 
@@ -196,9 +196,8 @@ def test_without_a_release_an_unfinished_one_refuses_and_says_who_since_when_and
     for act in (world.journal(None).guard, lambda: world.journal(None).intend("s", [change()])):
         with pytest.raises(Refused) as caught:
             act()
-        assert "us-east-1: deploy r1 by anna is unfinished since 2027-01-15T08:00:00Z, at core-api 10 %" in str(
-            caught.value
-        )
+        who = "us-east-1: deploy r1 by anna is unfinished since 2027-01-15T08:00:00Z, at core-api 10 %; let it end"
+        assert str(caught.value).startswith(who)
 
 
 def test_check_mode_writes_nothing_not_even_a_renewal(world: World, release: ReleaseRef) -> None:
