@@ -34,10 +34,15 @@ CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
 
 #: Envoy Gateway reads its certificates from /certs and nowhere else. It gets a root folder of its own, in a mount
 #: namespace of its own: nothing appears on the host, and everything is gone with the process. Where the host's folder
-#: is a link (/lib -> usr/lib) the link is copied.
+#: is a link (/lib -> usr/lib) the link is copied. The copies of the pods' mounts that a new mount namespace holds are
+#: dropped first: they would keep volumes and networks of ended pods alive for as long as the gateway runs.
 _ENTER = r"""
 set -e
 ROOT=$1; HOME_=$2; PROGRAM=$3; ENVOY=$4; shift 4
+while read -r _ place _; do
+  case $place in /run/netns/*|/var/lib/pincex-lab/*) stale="$place $stale";; esac
+done < /proc/mounts
+for place in $stale; do umount -l "$place" || :; done
 mount -t tmpfs -o size=1m,mode=755 none "$ROOT"
 for name in bin dev etc lib lib64 proc sbin sys tmp usr; do
   if [ -L "/$name" ]; then cp -d "/$name" "$ROOT/$name"
@@ -184,7 +189,7 @@ def start(site: Site, bins: Binaries, timeout_s: float = 60) -> None:
         (folder / name).mkdir(parents=True, exist_ok=True)
     pki.write(folder / "envoy-gateway.yaml", yaml.safe_dump(config(site)))
     program = bins.path("envoy-gateway").resolve().parent
-    enter = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", _ENTER, "envoy-gateway"]
+    enter = ["unshare", "--mount", "sh", "-c", _ENTER, "envoy-gateway"]
     places: list[str | os.PathLike[str]] = [folder / "root", folder, program, envoy_folder()]
     programs.start(
         site,
