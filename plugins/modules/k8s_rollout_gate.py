@@ -12,10 +12,10 @@ version_added: 0.1.0
 description:
   - Waits until workloads are ready and metrics were good for long enough, and says V(pass), V(fail) or V(hold) with the
     reason in one sentence.
-  - Fails as soon as there is evidence, and not only when time is over. A container that ended twice, an image that the registry
-    does not have, or a metric outside its limit ends the gate at once.
-  - Never passes without evidence. What cannot be measured (no answer, no data, NaN, several series, a stale sample) neither
-    proves nor clears anything, and has rules of its own.
+  - Fails as soon as there is evidence, and not only when time is over. A container that ended twice, an image that
+    the registry does not have, or a metric outside its limit ends the gate at once.
+  - Never passes without evidence. What cannot be measured (no answer, no data, NaN, several series, a stale sample)
+    neither proves nor clears anything, and has rules of its own.
   - With O(trip) it sets the traffic back by itself at the moment of a V(fail), in the same process.
   - With O(release) it reads the lock and the fleet's decision while it looks, and a V(fail) is told to the fleet as the
     decision to undo the release.
@@ -28,7 +28,9 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    description: Looks once, waits for nothing, trips nothing, and never fails by a verdict. What only time can show is V(hold).
+    description:
+      - Looks once, waits for nothing, trips nothing, and never fails by a verdict. What only time can show is
+        V(hold).
   diff_mode:
     support: full
     description: Shows the weights before and after a trip.
@@ -36,11 +38,11 @@ options:
   workloads:
     description:
       - What has to be ready.
-      - Ready means that the controller has seen the newest revision, that all pods are of it, ready and available, and that no
-        pod of an older revision is left. A workload that is scaled to zero is not ready, unless
+      - Ready means that the controller has seen the newest revision, that all pods are of it, ready and available,
+        and that no pod of an older revision is left. A workload that is scaled to zero is not ready, unless
         O(workloads[].min_ready) is V(0).
-      - A StatefulSet with a partition is ready when the pods above it are updated; with V(OnDelete) the revision of its pods does
-        not matter.
+      - A StatefulSet with a partition is ready when the pods above it are updated; with V(OnDelete) the revision of
+        its pods does not matter.
     type: list
     elements: dict
     default: []
@@ -59,9 +61,10 @@ options:
         type: int
   workload_grace:
     description:
-      - How much of each trouble is forgiven before a workload is called doomed. One doomed pod of the newest revision is enough.
-      - An image that the registry says it does not have or does not give (V(not found), V(unauthorized), V(denied)) needs no
-        grace.
+      - How much of each trouble is forgiven before a workload is called doomed. One doomed pod of the newest revision
+        is enough.
+      - An image that the registry says it does not have or does not give (V(not found), V(unauthorized), V(denied))
+        needs no grace.
     type: dict
     default: {}
     suboptions:
@@ -108,8 +111,8 @@ options:
       query:
         description:
           - PromQL that gives one series or a scalar.
-          - Differences of counters show the first failures of a new pod. C(rate) and C(increase) do not, because they need two
-            samples of the same series, and they extrapolate.
+          - Differences of counters show the first failures of a new pod. C(rate) and C(increase) do not, because they
+            need two samples of the same series, and they extrapolate.
         type: str
         required: true
       max:
@@ -120,8 +123,8 @@ options:
         type: float
       for_s:
         description:
-          - How long it has to be bad to count, in seconds between good samples that follow each other. A good sample starts it
-            anew; time without sight is not counted and clears nothing.
+          - How long it has to be bad to count, in seconds between good samples that follow each other. A good sample
+            starts it anew; time without sight is not counted and clears nothing.
         type: float
         default: 0.0
       min_samples_query:
@@ -133,14 +136,16 @@ options:
         default: 0.0
       min_failures:
         description:
-          - For a share of failures between 0 and 1. It is bad only when value times requests is at least this, so that one
-            failure of a quiet service is no verdict. Needs O(metrics[].min_samples_query) and O(metrics[].max).
+          - For a share of failures between 0 and 1. It is bad only when value times requests is at least this, so
+            that one failure of a quiet service is no verdict. Needs O(metrics[].min_samples_query) and
+            O(metrics[].max).
           - A value above the limit with fewer failures does not pass either; it is watched on.
         type: float
         default: 0.0
       age_query:
         description:
-          - PromQL that gives the age of the newest sample in seconds, for example V(time(\) - min(timestamp(some_metric\)\)).
+          - PromQL that gives the age of the newest sample in seconds, for example V(time(\) -
+            min(timestamp(some_metric\)\)).
           - Prometheus looks back for minutes. Without this an old sample reads like a new one.
         type: str
       weight:
@@ -149,7 +154,8 @@ options:
         choices: [critical, warning]
         default: critical
   prometheus:
-    description: Where O(metrics) are asked. Queries of one round are asked for the same instant of the server's own clock.
+    description:
+      - Where O(metrics) are asked. Queries of one round are asked for the same instant of the server's own clock.
     type: dict
     suboptions:
       url:
@@ -187,8 +193,8 @@ options:
     default: 300.0
   blind_s:
     description:
-      - How long sight of a critical metric, or of the API server, may be lost. With O(traffic) the verdict is then V(fail)
-        (no evidence), else V(hold).
+      - How long sight of a critical metric, or of the API server, may be lost. With O(traffic) the verdict is then
+        V(fail) (no evidence), else V(hold).
     type: float
     default: 60.0
   evidence_max_s:
@@ -254,10 +260,10 @@ EXAMPLES = r"""
       - name: core-api error rate
         query: >-
           sum(errors_total{slot="green"} - (errors_total{slot="green"} offset 1m or errors_total{slot="green"} * 0))
-          / sum(requests_total{slot="green"} - (requests_total{slot="green"} offset 1m or requests_total{slot="green"} * 0))
+          / sum(answers_total{slot="green"} - (answers_total{slot="green"} offset 1m or answers_total{slot="green"} * 0))
         max: 0.05
         for_s: 30
-        min_samples_query: sum(increase(requests_total{slot="green"}[1m]))
+        min_samples_query: sum(increase(answers_total{slot="green"}[1m]))
         min_requests: 50
         min_failures: 5
     observe_s: 300
@@ -274,8 +280,9 @@ verdict:
   sample: fail
 cause:
   description:
-    - What a verdict other than a plain V(pass) rests on. V(workload), V(deadline) and V(metric) speak against the version;
-      V(no_evidence) and V(thin_evidence) do not; V(undone) is the fleet's decision; V(interrupted) is a failure of the gate.
+    - What a verdict other than a plain V(pass) rests on. V(workload), V(deadline) and V(metric) speak against the
+      version; V(no_evidence) and V(thin_evidence) do not; V(undone) is the fleet's decision; V(interrupted) is a
+      failure of the gate.
   returned: always
   type: str
   sample: metric
@@ -309,7 +316,8 @@ evidence:
       description: Each workload with its counts and what is wrong with its pods.
       type: list
       elements: dict
-      sample: [{kind: Deployment, name: core-api-green, status: ready, desired: 2, updated: 2, ready: 2, detail: "", problems: []}]
+      sample:
+        - {kind: Deployment, name: core-api-green, status: ready, desired: 2, updated: 2, ready: 2, problems: []}
     metrics:
       description: Each check with its value, limit, counts of samples by kind, and its last samples.
       type: list

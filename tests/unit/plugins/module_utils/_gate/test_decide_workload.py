@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 GREEN = Wanted("Deployment", "core-api-green")
 IMAGE = "registry.lab:5000/pincex/exchange:v7"
 MISSING = (
-    f'rpc error: code = NotFound desc = failed to pull and unpack image "{IMAGE}": failed to resolve reference "{IMAGE}": '
-    f"{IMAGE}: not found"
+    f'rpc error: code = NotFound desc = failed to pull and unpack image "{IMAGE}": '
+    f'failed to resolve reference "{IMAGE}": {IMAGE}: not found'
 )
 
 
