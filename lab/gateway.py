@@ -166,9 +166,10 @@ def retries() -> Object:
         "spec": {
             "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": GATEWAY}],
             "retry": {
-                "numRetries": 4,
+                # A second in all: as long as a busy machine may need to take an ended pod out of the endpoints.
+                "numRetries": 8,
                 "retryOn": {"triggers": ["connect-failure", "refused-stream", "reset"]},
-                "perRetry": {"backOff": {"baseInterval": "10ms", "maxInterval": "100ms"}},
+                "perRetry": {"backOff": {"baseInterval": "20ms", "maxInterval": "250ms"}},
             },
             # A pod that is gone with its network does not refuse; it is silent.
             "timeout": {"tcp": {"connectTimeout": "500ms"}, "http": {"requestTimeout": "15s"}},
