@@ -163,6 +163,8 @@ def start_kubelet(site: Site, bins: Binaries) -> None:
             f"--hostname-override={site.name}",
             f"--node-ip={site.address}",
             f"--root-dir={site.home}/kubelet",
+            # cAdvisor's own flag: without it its series carry no namespace, pod and container.
+            f"--containerd={socket(site)}",
             f"--node-labels=topology.kubernetes.io/region={site.name},topology.kubernetes.io/zone={site.name}a",
             "--v=1",
         ],

@@ -16,6 +16,7 @@ from lab import (
     control_plane,
     exchange_install,
     gateway,
+    gateway_parts,
     images,
     metrics_server,
     monitoring,
@@ -53,8 +54,8 @@ def up(lab: Lab, steps: Steps, *, bare: bool = False) -> None:
         for site in lab.sites:
             network.connect(site)
     with concurrent.futures.ThreadPoolExecutor(len(lab.sites) + 1) as pool:
-        # The base image comes over the network while a cold machine compiles.
-        pushed = [] if bare else [pool.submit(_images, lab, steps)]
+        # The base image and Envoy come over the network while a cold machine compiles.
+        pushed = [] if bare else [pool.submit(_images, lab, steps), pool.submit(_envoy)]
         try:
             bins = prepare(steps)
         except LabError:
@@ -122,6 +123,10 @@ def _images(lab: Lab, steps: Steps) -> None:
         registry.start(lab)
     with steps.step("registry", "images built and pushed"):
         images.build_and_push(lab)
+
+
+def _envoy() -> None:
+    gateway_parts.envoy_folder()
 
 
 def _exchange(site: Site, steps: Steps) -> None:
