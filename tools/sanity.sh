@@ -33,9 +33,10 @@ mkdir -p "$work"
 "$bin/ansible-galaxy" collection build --output-path "$work" >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
 "$bin/ansible-galaxy" collection install --offline --no-deps --collections-path "$work" "$work"/pincex-zero_downtime-*.tar.gz \
   >"$work/install.log" 2>&1 || { cat "$work/install.log"; exit 1; }
-# The artefact carries no tests; what sanity is told to ignore is the one thing it needs of them.
+# The artefact carries no tests; these are what sanity needs of them: which Python the modules need, and what it may ignore.
+mkdir -p "$target/tests"
+cp tests/config.yml "$target/tests/"
 if [ -d tests/sanity ]; then
-  mkdir -p "$target/tests"
   cp -R tests/sanity "$target/tests/sanity"
 fi
 cd "$target"

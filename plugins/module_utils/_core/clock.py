@@ -14,11 +14,9 @@ class Clock(t.Protocol):
 
     def now(self) -> float:
         """Seconds since 1970."""
-        ...
 
     def monotonic(self) -> float:
         """Seconds that only go forward."""
-        ...
 
     def sleep(self, seconds: float) -> None: ...
 

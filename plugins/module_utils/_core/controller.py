@@ -22,7 +22,7 @@ def started(pid: int) -> str:
 
 def is_alive(pid: int, start: str) -> bool:
     """Whether that process still runs. True where this machine cannot know: another host, another container."""
-    place, _, since = start.rpartition(":")
+    place, _colon, since = start.rpartition(":")
     if not place or place != _place():
         return True
     return _since(pid) == since

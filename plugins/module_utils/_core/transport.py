@@ -63,7 +63,6 @@ class Transport(t.Protocol):
 
     def request(self, request: Request, timeout_s: float) -> Answer:
         """Send one request. Raises NoAnswer when there is no answer."""
-        ...
 
 
 class ClientTransport:

@@ -58,7 +58,8 @@ class Check:
     @property
     def limit(self) -> float:
         limit = self.maximum if self.maximum is not None else self.minimum
-        assert limit is not None
+        if limit is None:
+            raise AssertionError("a check has a maximum or a minimum")
         return limit
 
     @property
@@ -144,7 +145,8 @@ class Streaks:
         return self.state()
 
     def _add_valid(self, sample: Sample) -> None:
-        assert sample.value is not None
+        if sample.value is None:
+            raise AssertionError("a valid sample has a value")
         before, step = self._last_valid, 0.0
         # Time counts between two valid samples that follow each other directly.
         if self._last is not None and self._last.kind == "valid" and sample.at - self._last.at <= self.gap_s:

@@ -32,11 +32,9 @@ class MetricProvider(t.Protocol):
 
     def tick(self) -> float:
         """The provider's time now: all queries of one round are asked for the same instant."""
-        ...
 
     def read(self, query: str, at: float) -> Reading:
         """One number, or why there is none. Raises OptionError for a query that can never work."""
-        ...
 
 
 class NoAnswer(Exception):
@@ -48,7 +46,6 @@ class Transport(t.Protocol):
 
     def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> tuple[int, bytes]:
         """Status and body. Raises NoAnswer."""
-        ...
 
 
 class HttpTransport:

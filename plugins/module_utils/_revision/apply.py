@@ -200,7 +200,8 @@ def _carry_out(session: Session, write: Write) -> JsonObject:
             after,
             lambda live: kube.patch(write.ref, _field_patch(live or {"metadata": {}}, write.fields)),
         )
-    assert after is not None
+    if after is None:
+        raise AssertionError("a write has an object or fields")
     return after
 
 

@@ -45,7 +45,6 @@ class DataPlane(t.Protocol):
 
     def ask(self, host: str | None, path: str, headers: Mapping[str, str], timeout_s: float) -> Reply:
         """Send one GET. Never raises for what the data plane does."""
-        ...
 
 
 class Gateway:

@@ -75,8 +75,7 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
     with named(params):
         if state == "read":
             return ok_result(False, **{**EMPTY_RESULT, "routes": _read(session, [entry["name"] for entry in given])})
-        if state == "probed":
-            assert probe is not None
+        if state == "probed" and probe is not None:
             return ok_result(False, **{**EMPTY_RESULT, "answers": _probed(session, given, probe, check_mode, progress)})
         if state == "shifted":
             shifts, answers = shift(session, wanted, probe, step=step, check_mode=check_mode, progress=progress)

@@ -133,13 +133,12 @@ def _wanted_route(session: Session, entry: Wanted, live: JsonObject | None) -> J
     if live is not None:
         return routes.with_weights(live, entry.weights)
     missing = [option for option in ("port", "parent") if not getattr(entry, option)]
-    if missing:
+    if missing or entry.port is None or entry.parent is None:
         raise OptionError(
             "routes",
             f"{entry.name}: the HTTPRoute does not exist yet; to make it, {' and '.join(missing)} has to be given",
             region=session.region,
         )
-    assert entry.port is not None and entry.parent is not None
     return routes.build_route(
         entry.name,
         session.namespace,
