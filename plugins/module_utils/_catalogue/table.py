@@ -48,6 +48,9 @@ def clock(instant: float) -> str:
 
 def closing_table(report: Report) -> list[str]:
     """Lines for the terminal, with the sentences under the table."""
+    if not step_names(report):
+        # Nothing ran: a table would be empty.
+        return [title(report), "", *_sentences(report)]
     rows = cells(report)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
 
@@ -56,12 +59,14 @@ def closing_table(report: Report) -> list[str]:
 
     rule = "  ".join("-" * width for width in widths)
     lines = [title(report), "", line(rows[0]), rule, *(line(row) for row in rows[1:-1]), rule, line(rows[-1]), ""]
-    lines += [
-        f"{region['region']}: {region['reason']}" for region in report.get("regions") or [] if region.get("reason")
-    ]
-    lines += [f"kept: {sentence}" for region in report.get("regions") or [] for sentence in region.get("kept") or []]
-    lines.append(str(report.get("sentence") or ""))
-    return lines
+    return [*lines, *_sentences(report)]
+
+
+def _sentences(report: Report) -> list[str]:
+    regions: Sequence[Report] = report.get("regions") or []
+    lines = [f"{region['region']}: {region['reason']}" for region in regions if region.get("reason")]
+    lines += [f"kept: {sentence}" for region in regions for sentence in region.get("kept") or []]
+    return [*lines, str(report.get("sentence") or "")]
 
 
 def title(report: Report) -> str:
@@ -70,7 +75,7 @@ def title(report: Report) -> str:
     distinct = sorted(set(versions.values()))
     what = distinct[0] if len(distinct) == 1 else ", ".join(f"{name} {version}" for name, version in versions.items())
     revision = f", revision {number}" if number else ""
-    return f"{report.get('kind', 'deploy')} {what or '-'} ({report.get('id') or 'no release'}{revision})"
+    return f"{report.get('kind', 'deploy')} {what or 'nothing'} ({report.get('id') or 'no release'}{revision})"
 
 
 def markdown(report: Report) -> str:
