@@ -132,7 +132,7 @@ def _planned(
         force = False
         wanted = found
         if manifest is not None:
-            wanted, force = _tried(session, manifest, found)
+            wanted, force = _tried(session, manifest)
             if found is not None and strip(found) == strip(wanted):
                 manifest = None
         if wanted is None:
@@ -148,11 +148,14 @@ def _planned(
     return sorted(writes, key=lambda write: rank(write.ref.kind))
 
 
-def _tried(session: Session, manifest: JsonObject, live: JsonObject | None) -> tuple[JsonObject, bool]:
-    """The API server's answer to a dry run of the apply, and whether it has to be forced."""
+def _tried(session: Session, manifest: JsonObject) -> tuple[JsonObject, bool]:
+    """The API server's answer to a dry run of the apply, and whether it has to be forced.
+
+    A trial writes nothing, so it needs no compare and swap: an HPA's status changes every few seconds.
+    """
     kube = session.kube
     try:
-        return kube.apply(_at(manifest, live), dry_run=True), False
+        return kube.apply(manifest, dry_run=True), False
     except ApiError as error:
         if error.conflicts:
             others = foreign(error.conflicts)
@@ -163,7 +166,7 @@ def _tried(session: Session, manifest: JsonObject, live: JsonObject | None) -> t
         else:
             raise
     # Only our own single fields are in the way: the manifest names them again, so they are the manifest's now.
-    return kube.apply(_at(manifest, live), force=True, dry_run=True), True
+    return kube.apply(manifest, force=True, dry_run=True), True
 
 
 def _tried_fields(
@@ -176,7 +179,7 @@ def _tried_fields(
         if not kube.may("patch", ref):
             raise OptionError("context", f"its user may not patch {ref}", region=session.region)
     else:
-        kube.patch(ref, _field_patch(live, singles), dry_run=True)
+        kube.patch(ref, _field_patch({"metadata": {}}, singles), dry_run=True)
     for path, value in singles:
         wanted = set_path(wanted, path, value)
     return wanted
@@ -255,11 +258,19 @@ def _same_for_us(live: JsonObject, now: JsonObject) -> bool:
 
 def _adopted(kube: KubeApi, live: JsonObject) -> JsonObject:
     """Hand fields that our updates own to our apply, left over from a way back that was killed."""
-    managed = adopt(live, FIELD_MANAGER)
-    if managed is None:
-        return live
-    version = live["metadata"]["resourceVersion"]
-    return kube.patch(Ref.of(live), {"metadata": {"resourceVersion": version, "managedFields": managed}})
+    ref, now = Ref.of(live), live
+    for attempt in range(_TRIES):
+        managed = adopt(now, FIELD_MANAGER)
+        if managed is None:
+            break
+        version = now["metadata"]["resourceVersion"]
+        try:
+            return kube.patch(ref, {"metadata": {"resourceVersion": version, "managedFields": managed}})
+        except ApiError as error:
+            if error.kind != "conflict" or attempt == _TRIES - 1:
+                raise
+            now = kube.get(ref) or now
+    return now
 
 
 def _at(manifest: JsonObject, live: JsonObject | None) -> JsonObject:
