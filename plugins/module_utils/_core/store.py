@@ -16,7 +16,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube im
 
 Data = dict[str, str]
 #: The data as they should be, or None when they are right as they are.
-Make = Callable[[Data], Data | None]
+Make = Callable[[Data], "Data | None"]
 
 _TRIES = 8
 
