@@ -134,9 +134,6 @@ def open_transport(kubeconfig: str, context: str, region: str) -> Transport:
             raise OptionError(
                 "kubeconfig", f"context {context} of {kubeconfig} is not usable: {_first_line(error)}", region=region
             ) from error
-        finally:
-            # The client remembers files by content; they end with this folder.
-            kube_config._cleanup_temp_files()
     return ClientTransport(client)
 
 
@@ -164,9 +161,11 @@ def _settle_tls(client: t.Any, configuration: t.Any) -> None:
     if not configuration.verify_ssl:
         tls.check_hostname = False
         tls.verify_mode = ssl.CERT_NONE
-    elif configuration.ssl_ca_cert or configuration.ca_cert_data:
-        data = configuration.ca_cert_data or pathlib.Path(configuration.ssl_ca_cert).read_text(encoding="utf-8")
-        tls = ssl.create_default_context(cadata=data)
+    else:
+        # Older releases of the client always write a file.
+        data = getattr(configuration, "ca_cert_data", None)
+        if configuration.ssl_ca_cert or data:
+            tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert, cadata=data)
     if configuration.cert_file:
         tls.load_cert_chain(configuration.cert_file, configuration.key_file)
     settings = client.rest_client.pool_manager.connection_pool_kw

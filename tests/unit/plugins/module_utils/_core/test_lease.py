@@ -84,6 +84,23 @@ def test_a_holder_that_comes_back_while_it_is_watched_keeps_the_lease(lease: Lea
         lease.acquire("bert", 6)
 
 
+def test_a_renewal_starts_the_watch_anew_whatever_its_clock_says(
+    lease: Lease, clock: FakeClock, server: FakeKube
+) -> None:
+    lease.acquire("anna", 6)
+    clock.sleep(100)
+    start = clock.monotonic()
+
+    def renew_by_a_slow_clock(_seconds: float) -> None:
+        if clock.monotonic() - start >= 5:
+            clock.on_sleep = None
+            server.change(REF, spec={"renewTime": "2027-01-15T08:00:09.000000Z"})
+
+    clock.on_sleep = renew_by_a_slow_clock
+    assert lease.acquire("bert", 6) == 2
+    assert clock.monotonic() - start >= 11
+
+
 def test_an_acquire_whose_answer_was_lost_finds_itself(lease: Lease, server: FakeKube) -> None:
     server.after.append(lose_answer(path="leases"))
     assert lease.acquire("anna", 6) == 1
