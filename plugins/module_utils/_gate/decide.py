@@ -37,9 +37,12 @@ class Situation:
     workloads: Sequence[decide_workload.State]
     metrics: Sequence[decide_metric.State]
     now: float
-    #: When all workloads were ready for the first time.
+    #: Since when all workloads are ready without a break, and when they were for the first time.
     ready_since: float | None
-    #: How long workloads were not ready, all together: what is ready for a moment in between does not start it anew.
+    first_ready: float | None
+    #: How long workloads were ready and not ready, each all together: what is ready for a moment in between does not
+    #: start the deadline anew, and what is not does not use up the time for evidence.
+    ready_s: float
     unready_s: float
     #: Since when the API server or the fleet's journal has not answered, and what it said.
     unread_since: float | None = None
@@ -86,7 +89,7 @@ def _blind(rules: Rules, at: Situation) -> Judgement | None:
     lost = [(at.now - at.unread_since, at.unread)] if at.unread_since is not None else []
     for state in _critical(at):
         # Pods that are still starting have no metrics: the deadline of the workloads watches over that.
-        since = at.ready_since if state.seen_at is None else state.seen_at
+        since = at.first_ready if state.seen_at is None else state.seen_at
         if state.status == "blind" and since is not None:
             lost.append((at.now - since, f"{state.check.name}: {state.detail}"))
     longest, what = max(lost, default=(0.0, ""))
@@ -124,12 +127,12 @@ def _good(rules: Rules, at: Situation) -> Judgement | None:
 
 def _thin(rules: Rules, at: Situation) -> Judgement | None:
     """The longest time is over and there is still not enough to say that it is good."""
-    if at.ready_since is None or at.now - at.ready_since <= max(rules.evidence_max_s, rules.observe_s):
+    # While workloads are not ready, their own deadline speaks.
+    if at.first_ready is None or not _ready(at):
         return None
-    if not _ready(at):
-        # Its own deadline speaks about that.
+    if at.ready_s <= max(rules.evidence_max_s, rules.observe_s):
         return None
-    reason = f"not enough evidence within {at.now - at.ready_since:.1f} s: {_pending(rules, at)}"
+    reason = f"not enough evidence within {at.ready_s:.1f} s: {_pending(rules, at)}"
     if rules.on_thin_evidence == "fail":
         return Judgement("fail", reason, "thin_evidence")
     only_thin = all(state.status in ("good", "thin") for state in _critical(at)) and at.unread_since is None
@@ -218,7 +221,7 @@ def live_line(rules: Rules, at: Situation) -> str:
         parts.append(sentence(max(seen, key=lambda state: state.nearness)))
     else:
         parts += [sentence(state) for state in _critical(at)[:1]]
-    if at.workloads:
+    if at.workloads and not unready:
         ready, wanted = sum(s.ready for s in at.workloads), sum(max(s.desired, s.ready) for s in at.workloads)
         parts.append(f"{ready}/{wanted} pods ready")
     parts.append(f"{_left(rules, at):.0f} s left")

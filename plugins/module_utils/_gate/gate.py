@@ -75,7 +75,8 @@ class Gate:
         self._started = self._looked_at = clock.monotonic()
         self._started_at = clock.now()
         self._ready_since: float | None = None
-        self._unready_s = 0.0
+        self._first_ready: float | None = None
+        self._ready_s = self._unready_s = 0.0
         #: What did not answer -> since when, and what it said.
         self._unread: dict[str, tuple[float, str]] = {}
         self._next: dict[str, float] = {}
@@ -108,9 +109,12 @@ class Gate:
         ready = all(state.status == "ready" for state in self._states)
         if self._question.workloads and not self._states:
             ready = False
-        if ready and self._ready_since is None:
-            self._ready_since = now
-        if not ready:
+        if ready:
+            self._ready_s += now - self._looked_at
+            self._ready_since = now if self._ready_since is None else self._ready_since
+            self._first_ready = now if self._first_ready is None else self._first_ready
+        else:
+            self._ready_since = None
             self._unready_s += now - self._looked_at
         self._looked_at = now
         unread = min(self._unread.values(), default=None)
@@ -119,6 +123,8 @@ class Gate:
             metrics,
             now,
             self._ready_since,
+            self._first_ready,
+            self._ready_s,
             self._unready_s,
             unread[0] if unread else None,
             unread[1] if unread else "",
@@ -200,7 +206,7 @@ class Gate:
     def _evidence(self, situation: decide.Situation) -> JsonObject:
         return {
             "started_at": round(self._started_at, 3),
-            "ready_at": self._unix(situation.ready_since),
+            "ready_at": self._unix(situation.first_ready),
             "breached_at": self._unix(
                 min(
                     (

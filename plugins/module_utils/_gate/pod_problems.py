@@ -155,8 +155,8 @@ def _ended(pod: str, container: str, state: Mapping[str, t.Any], forgiven: int) 
     count = exits.count - forgiven
     if count <= 0:
         return
-    times = "1 exit" if count == 1 else f"{count} exits"
-    code = "" if exits.exit_code is None else f", exit code {exits.exit_code}"
+    times = "once" if count == 1 else f"{count} times"
+    code = "" if exits.exit_code is None else f", last with exit code {exits.exit_code}"
     kind: ProblemKind = "oom" if exits.reason == "OOMKilled" else "crash"
-    what = "out of memory" if kind == "oom" else "ended by itself"
-    yield Problem(kind, f"{what} ({times}{code})", pod, container, exits.exit_code, count)
+    why = " (out of memory)" if kind == "oom" else ""
+    yield Problem(kind, f"ended {times}{code}{why}", pod, container, exits.exit_code, count)

@@ -81,12 +81,19 @@ class HttpTransport:
                     answer.close()
                     raise NoAnswer("the answer is too large")
             answer.release_conn()
+        except urllib3.exceptions.NewConnectionError as error:
+            # In some versions a kind of time-out, which it is not: nobody listens, or there is no such host.
+            raise NoAnswer(_plain(error)) from error
         except (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.ReadTimeoutError) as error:
             raise NoAnswer(f"no answer within {timeout_s:g} s") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            # The last part: urllib3 puts objects and addresses in front.
-            raise NoAnswer(str(error).rsplit(": ", maxsplit=1)[-1] or type(error).__name__) from error
+            raise NoAnswer(_plain(error)) from error
         return int(answer.status), body
+
+
+def _plain(error: Exception) -> str:
+    """The last part: urllib3 puts objects and addresses in front."""
+    return str(error).rsplit(": ", maxsplit=1)[-1] or type(error).__name__
 
 
 class Prometheus:

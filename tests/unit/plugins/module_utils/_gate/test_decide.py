@@ -40,7 +40,8 @@ def of(*samples: Sample, **rule: t.Any) -> decide_metric.State:
 def situation(
     *metrics: decide_metric.State, workloads: t.Sequence[decide_workload.State] = (READY,), **changes: t.Any
 ) -> Situation:
-    at = Situation(workloads, metrics, now=5.0, ready_since=0.0, unready_s=0.0)
+    at = Situation(workloads, metrics, now=5.0, ready_since=0.0, first_ready=0.0, ready_s=0.0, unready_s=0.0)
+    changes.setdefault("ready_s", changes.get("now", 5.0))
     return dataclasses.replace(at, **changes)
 
 
@@ -104,7 +105,7 @@ def test_lost_sight_without_traffic_holds() -> None:
 
 def test_pods_that_start_have_no_metrics_yet() -> None:
     blind = of(Sample(1, "no_data"))
-    at = situation(blind, workloads=[STARTING], now=20.0, ready_since=None, unready_s=20.0)
+    at = situation(blind, workloads=[STARTING], now=20.0, ready_since=None, first_ready=None, unready_s=20.0)
     assert judge(RULES, at).verdict is None
     assert judge(RULES, dataclasses.replace(at, unready_s=60.1)).cause == "deadline"
 
@@ -117,11 +118,11 @@ def test_an_api_server_that_is_away_is_lost_sight() -> None:
 
 
 def test_deadline_counts_all_time_in_which_they_were_not_ready() -> None:
-    at = situation(workloads=[STARTING], now=100.0, ready_since=20.0, unready_s=60.1)
+    at = situation(workloads=[STARTING], now=100.0, ready_since=None, first_ready=20.0, ready_s=20.0, unready_s=60.1)
     judgement = judge(RULES, at)
     assert (judgement.verdict, judgement.cause) == ("fail", "deadline")
     assert "1 of 2 pods ready" in judgement.reason
-    assert judge(RULES, dataclasses.replace(at, workloads=[READY], now=20.0)).verdict is None
+    assert judge(RULES, dataclasses.replace(at, workloads=[READY], ready_since=100.0)).verdict is None
 
 
 THIN = of(Sample(30.0, "thin", requests=3.0, detail="3 of at least 10 requests"))
@@ -154,15 +155,15 @@ def test_one_look() -> None:
     assert glance(RULES, situation(of(valid(0, 0.2)), now=0.0)).verdict == "fail"
     assert glance(RULES, situation(of(valid(0, 0.2), for_s=1.0), now=0.0)).verdict == "hold"
     assert glance(RULES, situation(of(Sample(0, "no_data")), now=0.0)).verdict == "hold"
-    assert glance(RULES, situation(workloads=[STARTING], ready_since=None)).verdict == "hold"
+    assert glance(RULES, situation(workloads=[STARTING], ready_since=None, first_ready=None)).verdict == "hold"
 
 
 def test_live_line() -> None:
     assert live_line(RULES, situation(good_for(1), of(valid(0, 0.04), name="latency"))) == (
         "latency 0.04 ≤ 0.05 (window 5s, 100 requests, 1 samples), 2/2 pods ready, 4 s left"
     )
-    starting = situation(workloads=[STARTING], ready_since=None, unready_s=12.0)
-    assert live_line(RULES, starting) == "Deployment core-api-green: 1 of 2 pods ready, 1/2 pods ready, 48 s left"
+    starting = situation(workloads=[STARTING], ready_since=None, first_ready=None, unready_s=12.0)
+    assert live_line(RULES, starting) == "Deployment core-api-green: 1 of 2 pods ready, 48 s left"
 
 
 _SAMPLES = st.lists(
@@ -216,3 +217,7 @@ def test_one_more_bad_check_turns_everything_into_fail(
     states = [of(*_timed(samples), name=str(number)) for number, samples in enumerate(metrics)]
     bad = of(valid(0, 1.0), name="bad")
     assert judge(RULES, situation(*states, bad, workloads=[workload], now=now)).verdict == "fail"
+
+
+def test_ready_time_counts_without_a_break() -> None:
+    assert judge(RULES, situation(good_for(4), now=20.0, ready_since=17.0, first_ready=0.0)).verdict is None

@@ -96,13 +96,13 @@ def test_one_crash_is_forgiven_and_the_second_is_not() -> None:
     assert look(deployment(**UNREADY), pod(containers=[running(1)]))[0].status == "waiting"
     state, _ = look(deployment(**UNREADY), pod(containers=[ended(1, restarts=1)]))
     assert state.status == "failed"
-    assert state.detail == "Deployment core-api-green: pod p1, container app: ended by itself (2 exits, exit code 1)"
+    assert state.detail == "Deployment core-api-green: pod p1, container app: ended 2 times, last with exit code 1"
 
 
 def test_backing_off_counts_the_exit_that_led_to_it() -> None:
     state, _ = look(deployment(**UNREADY), pod(containers=[waiting("CrashLoopBackOff", restarts=1)]))
     assert state.status == "failed"
-    assert "2 exits, exit code 1" in state.detail
+    assert "ended 2 times, last with exit code 1" in state.detail
 
 
 def test_running_again_after_two_crashes_is_still_two_crashes() -> None:
@@ -125,7 +125,7 @@ def test_a_pod_that_was_not_ready_is_forgiven_nothing() -> None:
 def test_out_of_memory_fails_at_once() -> None:
     state, _ = look(deployment(), pod(containers=[running(1, last_exit=137, last_reason="OOMKilled")]))
     assert state.status == "failed"
-    assert "out of memory (1 exit, exit code 137)" in state.detail
+    assert "ended once, last with exit code 137 (out of memory)" in state.detail
 
 
 @pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff"])
