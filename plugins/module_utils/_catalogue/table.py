@@ -64,7 +64,11 @@ def closing_table(report: Report) -> list[str]:
 
 def _sentences(report: Report) -> list[str]:
     regions: Sequence[Report] = report.get("regions") or []
-    lines = [f"{region['region']}: {region['reason']}" for region in regions if region.get("reason")]
+    lines = []
+    for region in regions:
+        name, reason = str(region["region"]), str(region.get("reason") or "")
+        if reason:
+            lines.append(reason if reason.startswith(name) else f"{name}: {reason}")
     lines += [f"kept: {sentence}" for region in regions for sentence in region.get("kept") or []]
     return [*lines, str(report.get("sentence") or "")]
 
