@@ -48,8 +48,9 @@ def checked_objects(objects: Sequence[t.Any], namespace: str) -> list[JsonObject
             raise OptionError("objects", f"{kind} {name} is for namespace {own}, this call is for {namespace}")
         manifest = {**strip(given), "metadata": {**strip(given)["metadata"], "namespace": namespace}}
         ref = Ref.of(manifest)
-        if ref in checked:
-            raise OptionError("objects", f"{kind} {name} is there twice")
+        # Two slots of one service may bring the same account.
+        if checked.get(ref, manifest) != manifest:
+            raise OptionError("objects", f"{kind} {name} is there twice, and not the same")
         checked[ref] = manifest
     return sorted(checked.values(), key=lambda obj: (rank(obj["kind"]), obj["kind"]))
 

@@ -75,7 +75,7 @@ def plan_undo(
     kept: list[str] = []
     for ref in touched_refs(entries):
         newest_first = [
-            (change, entry.done)
+            (change, entry.done or entry.failed is not None)
             for entry in reversed(entries)
             for change in reversed(entry.changes)
             if change.ref == ref and _is_ours(change)
@@ -104,24 +104,16 @@ def _taken_back(
         return None, [] if made else [f"{ref} was removed by somebody else; it stays away"]
     state: JsonObject | None = strip(found)
     back = WayBack(_also_ours(found))
-    kept: list[Kept] = []
-    for change, done in newest_first:
+    for change, recorded in newest_first:
         before = strip(change.before) if change.before is not None else None
         after = strip(change.after) if change.after is not None else None
         if before is None:
-            if _made_by_us(change, done, found):
+            if _made_by_us(change, recorded, found):
                 return None, []
             return strip(found), [f"{ref} was removed and made again by somebody else; it stays"]
         if after is not None:
-            back.kept, back.settled = [], []
             state = back.take_back(before, after, state)
-            # Two writes of ours to one field: after a way back it is as before the first one. Nobody else did that.
-            kept = [field for field in kept if not _within(field.path, back.settled)] + back.kept
-    return state, [_sentence(ref, field) for field in kept]
-
-
-def _within(path: str, parents: Collection[str]) -> bool:
-    return any(path == parent or path.startswith((f"{parent}.", f"{parent}[")) or not parent for parent in parents)
+    return state, [_sentence(ref, field) for field in back.kept.values()]
 
 
 def _also_ours(found: JsonObject) -> tuple[str, ...]:
@@ -130,9 +122,9 @@ def _also_ours(found: JsonObject) -> tuple[str, ...]:
     return ("spec.replicas",) if scaled else ()
 
 
-def _made_by_us(change: Change, done: bool, found: JsonObject) -> bool:
-    """Whether the object that is there is the one that this change made."""
-    if done and change.after is not None:
+def _made_by_us(change: Change, recorded: bool, found: JsonObject) -> bool:
+    """Whether the object that is there is the one that this change made. `recorded`: the server's answer is known."""
+    if recorded and change.after is not None:
         return bool(change.after["metadata"].get("uid") == found["metadata"].get("uid"))
     # The answer was lost, so the uid is not known: our mark on the object says it.
     managers = found["metadata"].get("managedFields") or []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError, OptionError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi, Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import (
     KINDS_OF_A_SERVICE,
@@ -16,14 +16,14 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.doc
     make_document,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route as routes
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.refusals import must_exist
 
 JsonObject = dict[str, t.Any]
 
 
 def read_revision(kube: KubeApi, namespace: str, services: Sequence[str]) -> JsonObject:
     """The revision document of these services."""
-    if kube.get(Ref("v1", "Namespace", namespace)) is None:
-        raise OptionError("namespace", f"{namespace} does not exist in {kube.region}", region=kube.region)
+    must_exist(kube, namespace)
     selector = f"{NAME_LABEL} in ({','.join(sorted(services))})"
     objects: list[JsonObject] = []
     if services:

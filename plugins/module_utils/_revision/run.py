@@ -50,7 +50,7 @@ ARGUMENT_SPEC: t.Final = merge(
 )
 
 #: Every key of the result, with its value for "nothing".
-EMPTY_RESULT: t.Final[JsonObject] = {"revision": None, "objects": [], "kept": [], "warnings": []}
+EMPTY_RESULT: t.Final[JsonObject] = {"revision": None, "objects": [], "kept": []}
 
 
 def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clock, progress: Progress) -> JsonObject:
@@ -83,7 +83,7 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
         )
 
 
-_Pair = tuple[str, JsonObject | None, JsonObject | None]
+_Pair = tuple[str, "JsonObject | None", "JsonObject | None"]
 
 
 def _result(session: Session, pairs: list[_Pair], diff: bool, kept: list[str] | None = None) -> JsonObject:

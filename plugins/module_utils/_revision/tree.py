@@ -86,34 +86,37 @@ def differences(before: t.Any, after: t.Any, path: str = "") -> dict[str, JsonOb
 
 @dataclasses.dataclass
 class WayBack:
-    """Takes changes back, and remembers what stays as somebody else made it.
+    """Takes changes of one object back, newest first, and remembers what stays as somebody else made it.
 
-    `ours` are paths whose later changes count as ours; `settled` are paths found as they were before a change.
+    `ours` are paths whose later changes count as ours.
     """
 
     ours: Collection[str] = ()
-    kept: list[Kept] = dataclasses.field(default_factory=list)
-    settled: list[str] = dataclasses.field(default_factory=list)
+    kept: dict[str, Kept] = dataclasses.field(default_factory=dict)
+    _theirs: set[str] = dataclasses.field(default_factory=set)
 
     def take_back(self, before: t.Any, after: t.Any, live: t.Any, path: str = "") -> t.Any:
         """What `live` becomes without our change from `before` to `after`.
 
         Only where the live value still is what the server answered to our write it becomes the one from before. What
-        somebody else changed since stays, and is added to `kept`.
+        somebody else changed since stays, whatever older changes of ours say of it.
         """
         if after == before:
             return live
-        if live == before:
-            self.settled.append(path)
+        if live == before or any(_within(path, other) for other in self._theirs):
+            if live == before:
+                # As it was: nobody has to be told, also when a newer change of ours took it for somebody else's.
+                self.kept = {other: found for other, found in self.kept.items() if not _within(other, path)}
             return live
-        if live == after or path in self.ours:
+        if path in self.ours or (live == after and not any(_within(other, path) for other in self._theirs)):
             return before
         known = [value for value in (before, after, live) if value is not None]
         if live is not None and all(isinstance(value, Mapping) for value in known):
             return self._dict_back(before or {}, after or {}, live, path)
         if live is not None and all(isinstance(value, list) and _keyed(value) for value in known):
             return self._list_back(before or [], after or [], live, path)
-        self.kept.append(Kept(path, before, after, live))
+        self.kept[path] = Kept(path, before, after, live)
+        self._theirs.add(path)
         return live
 
     def _dict_back(
@@ -166,6 +169,10 @@ def set_path(obj: Mapping[str, t.Any], path: str, value: t.Any) -> JsonObject:
 def patch_of(path: str, value: t.Any) -> JsonObject:
     """The merge patch that sets one dotted path."""
     return set_path({}, path, value)
+
+
+def _within(path: str, parent: str) -> bool:
+    return not parent or path == parent or path.startswith((f"{parent}.", f"{parent}["))
 
 
 def _keyed(value: list[t.Any]) -> bool:

@@ -70,6 +70,9 @@ class Gateway:
             answer = self._pool.request(
                 "GET", self._prefix + path, headers=sent, timeout=timeout_s, retries=False, redirect=False
             )
+        except urllib3.exceptions.NewConnectionError:
+            # To urllib3 that is a time-out too.
+            return Reply("no connection")
         except (urllib3.exceptions.TimeoutError, TimeoutError):
             return Reply("time-out")
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -109,7 +112,6 @@ class Probe:
         counts: dict[str, Count] = {}
         problem: str | None = "no answer at all"
         while self.clock.monotonic() < end:
-            # A handful first: a gateway that has not heard of the change yet is not asked a whole round.
             counts = self.count(host, end)
             asked = sum(count.count for count in counts.values())
             if asked < self.requests:

@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Iterator, Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError, OptionError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi, Ref
 
 
 @contextlib.contextmanager
@@ -25,3 +26,15 @@ def named(params: Mapping[str, t.Any]) -> Iterator[None]:
             problem = f"{params['namespace']} does not exist in {where}"
             raise OptionError("namespace", problem, region=error.region) from error
         raise
+
+
+def must_exist(kube: KubeApi, namespace: str) -> None:
+    """Refuse a namespace that is not there, as far as our user may look."""
+    try:
+        found = kube.get(Ref("v1", "Namespace", namespace))
+    except ApiError as error:
+        if error.kind != "forbidden":
+            raise
+        return
+    if found is None:
+        raise OptionError("namespace", f"{namespace} does not exist in {kube.region}", region=kube.region)

@@ -57,7 +57,7 @@ _ROUTE_OPTIONS: t.Final[Mapping[str, Mapping[str, type | tuple[type, ...]]]] = {
 _NEEDED: t.Final = {"shifted": ("name", "weights"), "probed": ("name", "slot", "version")}
 
 #: Every key of the result, with its value for "nothing".
-EMPTY_RESULT: t.Final[JsonObject] = {"routes": {}, "answers": {}, "kept": [], "warnings": []}
+EMPTY_RESULT: t.Final[JsonObject] = {"routes": {}, "answers": {}, "kept": []}
 
 
 def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clock, progress: Progress) -> JsonObject:  # noqa: ARG001

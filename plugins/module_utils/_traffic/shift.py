@@ -13,12 +13,13 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     OptionError,
     ReleaseError,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route as routes
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_weights import weights_problem
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.probe import Probe
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.refusals import must_exist
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.routes import Routes, Shift
 
 Answers = dict[str, t.Any]
@@ -151,7 +152,6 @@ def _wanted_route(session: Session, entry: Wanted, live: JsonObject | None) -> J
 
 def _try(session: Session, found: Routes, planned: Shift) -> None:
     """Ask the API server whether it would take that, so that a second route's refusal leaves nothing written."""
-    if planned.live is None and session.kube.get(Ref("v1", "Namespace", session.namespace)) is None:
-        problem = f"{session.namespace} does not exist in {session.region}"
-        raise OptionError("namespace", problem, region=session.region)
+    if planned.live is None:
+        must_exist(session.kube, session.namespace)
     found.write(session.journal, planned, dry_run=True)

@@ -1,0 +1,273 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""k8s_revision in a region in memory: read, apply, take back."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from fakes import answer_with, lose_answer
+from slot_world import S, SlotWorld, account, deployment, hpa, manifests, scale, service, slot_ref
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> SlotWorld:
+    return SlotWorld(monkeypatch)
+
+
+@pytest.fixture
+def live(world: SlotWorld) -> SlotWorld:
+    """v1 in blue with all the traffic."""
+    world.running("blue", "v1", 2)
+    world.revision(state="applied", objects=[service("green")])
+    world.routed(100, 0)
+    world.server.requests.clear()
+    return world
+
+
+def what(result: dict[str, t.Any]) -> dict[str, str]:
+    assert not result.get("failed"), result["msg"]
+    return {entry["object"].replace("exchange/", ""): entry["change"] for entry in result["objects"]}
+
+
+def test_read_needs_a_namespace_and_returns_the_document(live: SlotWorld) -> None:
+    read = live.revision(state="read", services=[S, "absent"])
+    assert not read["changed"]
+    assert read["revision"]["services"][S]["live_slot"] == "blue"
+    assert read["revision"]["services"]["absent"] == {"live_slot": None, "slots": {}, "weights": None}
+    assert [obj["kind"] for obj in read["revision"]["objects"]][-1] == "HTTPRoute"
+    assert live.server.writes() == []
+    missing = live.revision(state="read", services=[S], namespace="nothing")
+    assert missing["msg"] == "namespace: nothing does not exist in us-east-1"
+
+
+def test_apply_writes_in_order_and_the_second_run_changes_nothing(world: SlotWorld) -> None:
+    done = world.revision(state="applied", objects=manifests("blue", "v1"), fields=[scale("blue", 2)])
+    assert what(done) == {
+        "ServiceAccount core-api": "created",
+        "Service core-api-blue": "created",
+        "Deployment core-api-blue": "created",
+        "HorizontalPodAutoscaler core-api-blue": "created",
+    }
+    assert [line.split()[1].split("/")[0] for line in world.written()] == [
+        "serviceaccounts",
+        "services",
+        "deployments",
+        "deployments",
+        "horizontalpodautoscalers",
+    ]
+    assert world.server.take(slot_ref("blue"))["spec"]["replicas"] == 2
+    world.server.requests.clear()
+    again = world.revision(state="applied", objects=manifests("blue", "v1"), fields=[scale("blue", 2)])
+    assert (again["changed"], again["objects"]) == (False, [])
+    assert world.server.writes() == []
+
+
+def test_check_mode_says_the_same_and_writes_nothing(live: SlotWorld) -> None:
+    given = {"objects": manifests("blue", "v1") + manifests("green", "v2"), "fields": [scale("green", 2)]}
+    checked = live.revision(state="applied", check_mode=True, **given)
+    assert live.server.writes() == []
+    done = live.revision(state="applied", **given)
+    assert what(checked) == what(done)
+    for side in ("before", "after"):
+        assert checked["diff"][side] == done["diff"][side]
+    assert done["diff"]["after"]["Deployment exchange/core-api-green"]["spec"]["replicas"] == 2
+
+
+def test_a_refused_third_object_leaves_nothing_written(live: SlotWorld) -> None:
+    live.server.denied.add(("patch", "deployments"))
+    done = live.revision(state="applied", objects=manifests("green", "v2"))
+    assert done["error"]["kind"] == "forbidden"
+    assert done["msg"].startswith("context: us-east-1 is not allowed to do that: us-east-1: apply Deployment")
+    assert live.server.writes() == []
+
+
+def test_a_namespace_that_is_not_there(world: SlotWorld) -> None:
+    bare = [{**obj, "metadata": {**obj["metadata"], "namespace": "nothing"}} for obj in manifests("blue", "v1")]
+    done = world.revision(state="applied", objects=bare, namespace="nothing")
+    assert done["msg"] == "namespace: nothing does not exist in us-east-1"
+
+
+def test_a_field_of_somebody_else_is_named_and_not_forced(live: SlotWorld) -> None:
+    taken = live.server.take(Ref.of(hpa("blue", 2)))
+    taken["spec"]["maxReplicas"] = 9
+    live.server.put(taken, "kubectl")
+    done = live.revision(state="applied", objects=[account(), hpa("blue", 2)])
+    assert done["error"]["kind"] == "conflict"
+    assert (
+        "HorizontalPodAutoscaler exchange/core-api-blue: spec.maxReplicas belongs to kubectl; nothing was"
+        in done["msg"]
+    )
+    assert live.server.writes() == []
+
+
+def test_our_own_single_field_is_taken_over(live: SlotWorld) -> None:
+    hold = {"api_version": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "core-api-blue"}
+    held = live.revision(state="applied", fields=[{**hold, "path": "spec.minReplicas", "value": 4}])
+    assert what(held) == {"HorizontalPodAutoscaler core-api-blue": "changed"}
+    done = live.revision(state="applied", objects=[hpa("blue", 2)])
+    assert what(done) == {"HorizontalPodAutoscaler core-api-blue": "changed"}
+    assert live.server.take(Ref.of(hpa("blue", 2)))["spec"]["minReplicas"] == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (
+            {"objects": [deployment("blue", "v2")]},
+            "objects: Deployment core-api-blue has 100 % of the traffic; another",
+        ),
+        (
+            {"fields": [scale("blue", 0)]},
+            "fields: Deployment core-api-blue has 100 % of the traffic and 2 replicas; it is",
+        ),
+        (
+            {"fields": [scale("green", 1)]},
+            "fields: Deployment exchange/core-api-green does not exist, so spec.replicas",
+        ),
+    ],
+)
+def test_the_slot_with_traffic_is_guarded(live: SlotWorld, given: t.Any, problem: str) -> None:
+    done = live.revision(state="applied", **given)
+    assert done["msg"].startswith(problem)
+    assert live.server.writes() == []
+
+
+def test_allow_live_changes_the_pods_in_place(live: SlotWorld) -> None:
+    assert what(live.revision(state="applied", objects=[deployment("blue", "v2")], allow_live=True)) == {
+        "Deployment core-api-blue": "changed"
+    }
+    assert live.server.take(slot_ref("blue"))["spec"]["replicas"] == 2
+
+
+def test_a_status_written_in_between_is_no_reason_to_stop(live: SlotWorld) -> None:
+    def meddle(request: t.Any) -> None:
+        real = request.query.get("dryRun") is None and request.method == "PATCH"
+        if real and request.path.endswith("core-api-blue"):
+            live.server.before.remove(meddle)
+            live.server.change(slot_ref("blue"), "kubelet", status={"readyReplicas": 1})
+
+    live.server.before.append(meddle)
+    assert what(live.revision(state="applied", fields=[scale("blue", 3)])) == {"Deployment core-api-blue": "changed"}
+
+
+def test_a_spec_changed_in_between_is(live: SlotWorld) -> None:
+    def meddle(request: t.Any) -> None:
+        if request.query.get("dryRun") is None and request.method == "PATCH":
+            live.server.before.remove(meddle)
+            changed = live.server.take(slot_ref("blue"))
+            changed["spec"]["paused"] = True
+            live.server.put(changed, "kubectl")
+
+    live.server.before.append(meddle)
+    done = live.revision(state="applied", fields=[scale("blue", 3)])
+    assert "was changed by somebody else between our read and our write" in done["msg"]
+    assert (done["error"]["kind"], done["error"]["retriable"]) == ("conflict", True)
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_lost_answer_is_asked_for_again(live: SlotWorld, sent: bool) -> None:
+    faults = live.server.after if sent else live.server.before
+    faults.append(lose_answer(1, sent, "/deployments"))
+    assert what(live.revision(state="applied", objects=[deployment("green", "v2")]))
+    assert live.server.take(slot_ref("green"))["metadata"]["labels"]["app.kubernetes.io/version"] == "v2"
+
+
+def test_a_release_is_taken_back_to_the_last_field(live: SlotWorld) -> None:
+    before = live.objects()
+    _fleet, release = live.opened()
+    hold = {"api_version": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "core-api-blue"}
+    fields = [scale("green", 2), {**hold, "path": "spec.behavior.scaleDown.selectPolicy", "value": "Disabled"}]
+    live.revision(state="applied", objects=manifests("green", "v2"), fields=fields, release=release)
+    live.revision(state="applied", fields=[scale("green", 3)], release=release)
+    assert live.objects() != before
+    checked = live.revision(state="restored", release=release, check_mode=True)
+    done = live.revision(state="restored", release=release)
+    assert what(checked) == what(done)
+    assert what(done) == {
+        "HorizontalPodAutoscaler core-api-blue": "changed",
+        "HorizontalPodAutoscaler core-api-green": "deleted",
+        "Deployment core-api-green": "deleted",
+    }
+    assert live.objects() == before
+    assert done["kept"] == []
+    again = live.revision(state="restored", release=release)
+    assert (again["changed"], again["kept"]) == (False, [])
+
+
+def test_every_write_of_a_release_is_journaled_before_and_after(live: SlotWorld) -> None:
+    _fleet, release = live.opened()
+    live.revision(state="applied", objects=[deployment("green", "v2")], fields=[scale("green", 2)], release=release)
+    (entry,) = live.journaled(release)
+    assert (entry.done, entry.step, [str(change.ref) for change in entry.changes]) == (
+        True,
+        "a step",
+        ["Deployment exchange/core-api-green"],
+    )
+    assert entry.changes[0].after["metadata"]["uid"] == live.server.take(slot_ref("green"))["metadata"]["uid"]
+    live.server.before.append(answer_with(422, 9, "PATCH", "/deployments/core-api-green"))
+    failed = live.revision(state="applied", fields=[scale("green", 3)], release=release)
+    assert failed["failed"], "the dry run is refused already"
+    assert len(live.journaled(release)) == 1
+
+
+def test_what_was_written_before_a_failure_is_in_the_journal(live: SlotWorld) -> None:
+    _fleet, release = live.opened()
+
+    def fail(request: t.Any) -> t.Any:
+        if request.query.get("dryRun") is None and "/deployments" in request.path and request.method == "PATCH":
+            return answer_with(422)(request)
+        return None
+
+    live.server.before.append(fail)
+    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"a": "b"}}
+    failed = live.revision(state="applied", objects=[*manifests("green", "v2"), settings], release=release)
+    assert failed["failed"]
+    (entry,) = live.journaled(release)
+    assert (entry.done, [change.ref.kind for change in entry.changes]) == (False, ["ConfigMap"])
+    assert "the server says 422" in entry.failed
+    live.server.before.remove(fail)
+    assert what(live.revision(state="restored", release=release)) == {"ConfigMap settings": "deleted"}
+
+
+def test_restored_keeps_and_says_what_others_did(live: SlotWorld) -> None:
+    live.running("green", "v1", 0)
+    _fleet, release = live.opened()
+    live.revision(state="applied", objects=manifests("green", "v2"), fields=[scale("green", 2)], release=release)
+    theirs = live.server.take(slot_ref("green"))
+    theirs["spec"]["replicas"] = 7
+    live.server.put(theirs, "kubectl")
+    done = live.revision(state="restored", release=release)
+    found = live.server.take(slot_ref("green"))
+    assert found["spec"]["replicas"] == 7
+    assert found["spec"]["template"]["spec"]["containers"][0]["image"] == "exchange:v1"
+    assert done["kept"] == [
+        "us-east-1: Deployment exchange/core-api-green: spec.replicas is 7, changed by somebody else after the release "
+        "wrote 2 (0 before); it stays"
+    ]
+
+
+def test_restored_plans_again_when_somebody_writes_in_between(live: SlotWorld) -> None:
+    live.running("green", "v1", 0)
+    before = live.objects()
+    _fleet, release = live.opened()
+    live.revision(state="applied", objects=manifests("green", "v2"), fields=[scale("green", 2)], release=release)
+
+    def meddle(request: t.Any) -> None:
+        if request.method == "PUT" and "/deployments/" in request.path:
+            live.server.before.remove(meddle)
+            live.server.change(slot_ref("green"), "kubelet", status={"readyReplicas": 2})
+
+    live.server.before.append(meddle)
+    assert what(live.revision(state="restored", release=release)) == {"Deployment core-api-green": "changed"}
+    assert live.objects() == before
+
+
+def test_restored_needs_a_release_and_an_unfinished_one_refuses_others(live: SlotWorld) -> None:
+    assert live.revision(state="restored")["msg"].startswith("release: needed")
+    live.opened()
+    refused = live.revision(state="applied", objects=[service("green")], check_mode=True)
+    assert refused["error"]["kind"] == "locked"
