@@ -62,7 +62,15 @@ class Refusal(Exception):
 
 
 def empty(region: str) -> State:
-    return {"region": region, "objects": {}, "weights": {}, "revisions": {}, "decision": None, "open": None, "number": 0}
+    return {
+        "region": region,
+        "objects": {},
+        "weights": {},
+        "revisions": {},
+        "decision": None,
+        "open": None,
+        "number": 0,
+    }
 
 
 def k8s_revision(args: State, state: State, faults: State, check: bool) -> State:

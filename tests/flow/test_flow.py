@@ -84,9 +84,7 @@ def test_first_wave_stuck_and_the_fleet_still_decides(flow: Flow) -> None:
 def test_second_wave_bad_takes_everything_back(flow: Flow) -> None:
     """One region of the wave is bad at once while its neighbour is busy: the bad one is back before that one ends."""
     flow.run("deploy", *V1)
-    done = flow.run(
-        "deploy", *V2, faults={"eu-west-1": {"gate": "prepare core-api"}, "ap-northeast-1": {"slow": 2}}
-    )
+    done = flow.run("deploy", *V2, faults={"eu-west-1": {"gate": "prepare core-api"}, "ap-northeast-1": {"slow": 2}})
     assert done.code == 2, done.output
     assert done.verdicts() == {"us-east-1": "taken_back", "eu-west-1": "taken_back", "ap-northeast-1": "taken_back"}
     assert set(done.versions().values()) == {"v1"}
