@@ -66,7 +66,6 @@ options:
       - An image that the registry says it does not have or does not give (V(not found), V(unauthorized), V(denied))
         needs no grace.
     type: dict
-    default: {}
     suboptions:
       crash_restarts:
         description:
@@ -260,10 +259,10 @@ EXAMPLES = r"""
       - name: core-api error rate
         query: >-
           sum(errors_total{slot="green"} - (errors_total{slot="green"} offset 1m or errors_total{slot="green"} * 0))
-          / sum(answers_total{slot="green"} - (answers_total{slot="green"} offset 1m or answers_total{slot="green"} * 0))
+          / sum(served_total{slot="green"} - (served_total{slot="green"} offset 1m or served_total{slot="green"} * 0))
         max: 0.05
         for_s: 30
-        min_samples_query: sum(increase(answers_total{slot="green"}[1m]))
+        min_samples_query: sum(increase(served_total{slot="green"}[1m]))
         min_requests: 50
         min_failures: 5
     observe_s: 300
@@ -341,6 +340,11 @@ undo:
   returned: always
   type: dict
   sample: {decision: undo, by: us-east-1, reason: core-api error rate 0.182 > 0.05}
+warnings:
+  description: Checks of weight V(warning) that are outside their limit or not visible.
+  returned: always
+  type: list
+  elements: str
 error:
   description: What went wrong. A verdict that fails the task is an error of the system V(gate), its kind is RV(cause).
   returned: failure

@@ -19,7 +19,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.prometh
 JsonObject = dict[str, t.Any]
 
 #: Samples of a check that are kept for the evidence.
-_KEPT: t.Final = 20
+_KEPT: t.Final = 10
 #: A line without news comes this often.
 _LINE_S: t.Final = 5.0
 #: The lock and the decision are read this often, workloads that are ready as well.

@@ -63,7 +63,7 @@ ARGUMENT_SPEC: t.Final[dict[str, dict[str, t.Any]]] = merge(
                 "min_ready": {"type": "int"},
             },
         },
-        "workload_grace": {"type": "dict", "options": _GRACE, "default": {}},
+        "workload_grace": {"type": "dict", "options": _GRACE, "apply_defaults": True},
         "metrics": {"type": "list", "elements": "dict", "default": [], "options": _METRIC},
         "prometheus": {"type": "dict", "options": _PROMETHEUS},
         "observe_s": {"type": "float", "default": 0.0},

@@ -56,16 +56,13 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
     kube = kube_module.connect(params["kubeconfig"], params["context"], region, clock)
     fleet = kube_module.connect(release.fleet.kubeconfig, release.fleet.context, "fleet", clock) if release else None
     journal = Journal(kube, params["namespace"], release, clock, fleet, check_mode=check_mode)
-    if params["trip"] and not check_mode:
-        # Whoever may not write finds out before anything is at stake.
-        journal.guard()
     _patience(_LOOK_S, kube, fleet)
     gate = Gate(
         question,
         cluster=ClusterReader(kube, params["namespace"], question.workloads),
         provider=provider,
-        # In check mode nothing was opened, so there is no lock to look at.
-        guard=journal.guard if release and not check_mode else None,
+        # Whoever may not write finds out before anything is at stake. In check mode nothing was opened.
+        guard=journal.guard if (release or params["trip"]) and not check_mode else None,
         clock=clock,
         progress=progress,
     )

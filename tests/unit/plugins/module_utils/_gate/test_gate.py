@@ -99,7 +99,7 @@ def test_evidence_stays_compact() -> None:
     judgement, known = bench.gate.judge()
     assert (judgement.verdict, judgement.cause) == ("fail", "no_evidence")
     assert 8 < bench.clock.elapsed <= 8.5
-    assert len(known["evidence"]["metrics"][0]["last"]) == 20
+    assert len(known["evidence"]["metrics"][0]["last"]) == 10
 
 
 def test_too_few_requests_extend_the_time() -> None:

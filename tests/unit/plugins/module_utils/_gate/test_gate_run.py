@@ -1,0 +1,239 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""k8s_rollout_gate in a region in memory: verdicts, trip, word to the fleet, check mode, bad input."""
+
+from __future__ import annotations
+
+import typing as t
+
+import fakes
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import Journal
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import ReleaseRef
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import execute
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import run as gate
+from fakes import FakeKube, answer_with
+from gate_samples import FakeProvider
+from slot_world import S, SlotWorld, slot_ref
+
+Json = dict[str, t.Any]
+
+METRIC = {
+    "name": "core-api error rate",
+    "query": "errors[5s]",
+    "max": 0.05,
+    "min_samples_query": "count",
+    "min_requests": 10,
+    "min_failures": 5,
+}
+TRIP = {"routes": [S], "to": "blue"}
+
+
+class GateWorld(SlotWorld):
+    """Blue has v1 and green v2, each with two ready pods; green has a tenth of the traffic."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(monkeypatch)
+        by_name = fakes._selected
+        monkeypatch.setattr(fakes, "_selected", lambda labels, term: not term or by_name(labels, term))
+        self.answers: Json = {"errors[5s]": 0.0, "count": 100}
+        monkeypatch.setattr(gate, "_provider", lambda _options, clock: FakeProvider(clock, self.answers))
+        for slot, version in (("blue", "v1"), ("green", "v2")):
+            self.running(slot, version, 2)
+            self.up(slot)
+        self.routed(90, 10)
+        self.server.requests.clear()
+
+    def up(self, slot: str, ready: int = 2) -> None:
+        generation = self.server.take(slot_ref(slot))["metadata"]["generation"]
+        status = {"replicas": 2, "updatedReplicas": 2, "readyReplicas": ready, "availableReplicas": ready}
+        self.server.change(slot_ref(slot), "kubelet", status={**status, "observedGeneration": generation})
+
+    def judge(self, *, check_mode: bool = False, release: ReleaseRef | Json | None = None, **given: t.Any) -> Json:
+        options: Json = {
+            "context": "us-east-1",
+            "namespace": "exchange",
+            "step": "core-api 10 %",
+            "workloads": [{"kind": "Deployment", "name": f"{S}-green"}],
+            "metrics": [METRIC],
+            "prometheus": {"url": "http://prometheus"},
+            "observe_s": 4,
+            "interval_s": 0.25,
+            "deadline_s": 20,
+            "blind_s": 8,
+            "evidence_max_s": 30,
+            "release": release,
+            **given,
+        }
+        if isinstance(release, ReleaseRef):
+            options["release"] = release.to_option()
+        checked = ArgumentSpecValidator(gate.ARGUMENT_SPEC).validate(options)
+        assert not checked.error_messages
+        result = execute(
+            gate.run,
+            checked.validated_parameters,
+            check_mode=check_mode,
+            diff=True,
+            clock=self.clock,
+            progress=self.lines.append,
+            empty=gate.EMPTY_RESULT,
+        )
+        assert result.keys() >= {*gate.EMPTY_RESULT, "changed", "diff"}
+        return result
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> GateWorld:
+    return GateWorld(monkeypatch)
+
+
+BAD: Json = {"errors[5s]": 0.2, "count": 50}
+
+
+def test_pass_changes_nothing(world: GateWorld) -> None:
+    result = world.judge(trip=TRIP)
+    assert (result["verdict"], result["changed"], result["tripped"], result["undo"]) == ("pass", False, None, None)
+    assert not result.get("failed")
+    assert world.server.writes() == []
+    assert world.lines[-1].startswith("core-api 10 %: pass: ")
+
+
+def test_fail_says_why_and_changes_nothing_without_a_trip(world: GateWorld) -> None:
+    world.answers = BAD
+    result = world.judge()
+    assert result["failed"]
+    assert result["msg"] == (
+        "us-east-1: core-api error rate 0.2 > 0.05 (window 5s, 50 requests, 10 failures, 5 count, 1 samples)"
+    )
+    assert result["error"] == {"kind": "metric", "system": "gate", "region": "us-east-1", "retriable": False}
+    assert (result["changed"], result["breached_at"], result["decided_at"]) == (
+        False,
+        world.clock.now(),
+        world.clock.now(),
+    )
+    assert world.weights() == {"blue": 90, "green": 10}
+
+
+def test_trip_takes_the_traffic_back_at_once(world: GateWorld) -> None:
+    world.answers = BAD
+    result = world.judge(trip=TRIP)
+    assert (result["verdict"], result["changed"]) == ("fail", True)
+    assert result["tripped"] == {"at": world.clock.now(), "to": "blue", "error": ""}
+    assert result["diff"]["before"] == {S: {"blue": 90, "green": 10}}
+    assert world.weights() == {"blue": 100, "green": 0}
+
+
+def test_trip_of_a_release_is_journaled_and_told_to_the_fleet(world: GateWorld) -> None:
+    _fleet, release = world.opened()
+    world.answers = BAD
+    result = world.judge(release=release, trip=TRIP)
+    assert result["undo"]["decision"] == "undo"
+    assert result["undo"]["by"] == "us-east-1"
+    assert "error rate 0.2 > 0.05" in result["undo"]["reason"]
+    entries = world.journaled(release)
+    assert [(entry.step, entry.done) for entry in entries] == [("core-api 10 % trip", True)]
+    again = world.judge(release=release, trip=TRIP)
+    assert (again["verdict"], again["cause"], again["error"]["kind"]) == ("fail", "undone", "undone")
+
+
+def test_a_trip_that_fails_leaves_the_verdict(world: GateWorld) -> None:
+    world.answers = BAD
+    world.server.before.append(answer_with(403, times=9, method="PUT"))
+    world.server.before.append(answer_with(403, times=9, method="PATCH"))
+    result = world.judge(trip=TRIP)
+    assert (result["verdict"], result["changed"]) == ("fail", False)
+    assert "the traffic could not be taken back" in result["reason"]
+    assert result["tripped"]["error"]
+
+
+def test_a_slot_without_pods_gets_no_traffic(world: GateWorld) -> None:
+    world.up("blue", ready=0)
+    world.answers = BAD
+    result = world.judge(trip=TRIP)
+    assert result["tripped"]["error"]
+    assert world.weights() == {"blue": 90, "green": 10}
+
+
+def test_a_rollback_is_not_told_to_be_undone(world: GateWorld) -> None:
+    _fleet, release = world.opened(kind="rollback")
+    world.answers = BAD
+    assert world.judge(release=release)["undo"] is None
+
+
+def test_check_mode_looks_once_and_writes_nothing(world: GateWorld) -> None:
+    world.answers = BAD
+    result = world.judge(check_mode=True, trip=TRIP)
+    assert (result["verdict"], result["changed"], result["tripped"]) == ("fail", False, None)
+    assert not result.get("failed")
+    assert world.server.writes() == []
+    assert world.clock.slept == []
+
+
+def test_a_verdict_fails_only_where_it_is_told_to(world: GateWorld) -> None:
+    world.answers = BAD
+    assert not world.judge(fail_on=["hold"]).get("failed")
+
+
+def test_without_a_release_it_does_not_trip_into_somebody_elses(world: GateWorld) -> None:
+    world.opened()
+    result = world.judge(trip=TRIP)
+    assert result["failed"]
+    assert "is unfinished" in result["msg"]
+    assert not world.judge().get("failed"), "looking is free"
+
+
+def test_no_permission_is_one_sentence(world: GateWorld) -> None:
+    world.server.denied.add(("list", "deployments"))
+    result = world.judge()
+    assert result["error"]["kind"] == "forbidden"
+    assert "us-east-1" in result["msg"]
+    assert (result["verdict"], result["cause"]) == ("hold", "interrupted")
+
+
+def test_asks_the_same_however_many_workloads(world: GateWorld) -> None:
+    def requests(names: list[str]) -> int:
+        server: FakeKube = world.server
+        server.requests.clear()
+        world.judge(check_mode=True, workloads=[{"kind": "Deployment", "name": name} for name in names], metrics=[])
+        return len([request for request in server.requests if request.method == "GET"])
+
+    assert requests([f"{S}-green"]) == requests([f"{S}-green", f"{S}-blue"])
+
+
+def test_it_acts_with_more_patience_than_it_looks(world: GateWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+
+    def trip(kube: t.Any, _journal: Journal, _names: t.Any, _to: str, _step: str) -> Json:
+        seen.append(kube.deadline_s)
+        return {"at": 1.0, "to": "blue", "changed": True, "before": None, "after": None}
+
+    monkeypatch.setattr(gate, "trip", trip)
+    world.answers = BAD
+    world.judge(trip=TRIP)
+    assert seen == [30.0]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"workloads": [], "metrics": []}, "workloads: name workloads or metrics"),
+        ({"prometheus": None}, "prometheus: metrics need"),
+        ({"interval_s": 0}, "interval_s: "),
+        ({"observe_s": -1}, "observe_s: "),
+        ({"trip": {"routes": [], "to": "blue"}}, "trip.routes: "),
+        ({"metrics": [{**METRIC, "min": 0.1}]}, "metrics: core-api error rate: give either max or min"),
+        ({"metrics": [{**METRIC, "max": None}]}, "metrics: core-api error rate: give either max or min"),
+        ({"metrics": [METRIC, METRIC]}, "metrics: core-api error rate stands in it twice"),
+        ({"metrics": [{**METRIC, "min_samples_query": None}]}, "needs a min_samples_query"),
+        ({"metrics": [{**METRIC, "max": None, "min": 0.1}]}, "min_failures goes with max"),
+        ({"release": {"id": "r1"}}, "release: "),
+    ],
+)
+def test_bad_input_names_the_option_and_asks_nobody(world: GateWorld, given: Json, says: str) -> None:
+    result = world.judge(**given)
+    assert result["failed"]
+    assert says in result["msg"]
+    assert result["error"]["kind"] == "option"
+    assert world.server.requests == []
