@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_undo import TAKEN_BACK
 from fakes import answer_with, lose_answer
 from slot_world import S, SlotWorld, account, deployment, hpa, manifests, scale, service, slot_ref
 
@@ -194,6 +195,7 @@ def test_a_release_is_taken_back_to_the_last_field(live: SlotWorld) -> None:
     }
     assert live.objects() == before
     assert done["kept"] == []
+    assert all(TAKEN_BACK in change.fields for change in live.journaled(release)[-1].changes)
     again = live.revision(state="restored", release=release)
     assert (again["changed"], again["kept"]) == (False, [])
 
