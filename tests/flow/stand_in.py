@@ -86,10 +86,10 @@ def k8s_revision(args: State, state: State, faults: State, check: bool) -> State
     for obj in args["objects"]:
         key = f"{obj['kind']}/{obj['metadata']['name']}"
         old = state["objects"].get(key, {})
-        obj = copy.deepcopy(dict(obj))
-        if obj["kind"] == "Deployment":
-            obj["spec"]["replicas"] = old.get("spec", {}).get("replicas", 1)
-        state["objects"][key] = json.loads(json.dumps(obj, default=str))
+        copied = copy.deepcopy(dict(obj))
+        if copied["kind"] == "Deployment":
+            copied["spec"]["replicas"] = old.get("spec", {}).get("replicas", 1)
+        state["objects"][key] = json.loads(json.dumps(copied, default=str))
     for field in args.get("fields") or []:
         target = state["objects"][f"{field['kind']}/{field['name']}"]
         *parents, last = field["path"].split(".")
