@@ -331,7 +331,7 @@ evidence:
           samples: {valid: 12, thin: 3, no_data: 0, nan: 0, many: 0, stale: 0, error: 0}
           last: [{after_s: 2.75, kind: valid, value: 0.182, requests: 33}]
 tripped:
-  description: The trip, or null without one. RV(tripped.error) says why the traffic could not be taken back.
+  description: The trip, or null without one. Its C(error) says why the traffic could not be taken back.
   returned: always
   type: dict
   sample: {at: 1767323045.2, to: blue, error: ""}

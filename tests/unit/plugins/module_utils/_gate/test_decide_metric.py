@@ -80,6 +80,8 @@ def test_good_time_counts_good_samples_only() -> None:
 
 def test_bad_stays_bad() -> None:
     assert judge(check(), [valid(0, 0.2), valid(1, 0.0), Sample(2, "no_data")], GAP_S).status == "bad"
+    proved = [valid(0, 0.2), valid(1, 0.2)]
+    assert judge(check(for_s=1.0), [*proved, valid(2, 0.0), valid(3, 0.2)], GAP_S).status == "bad"
 
 
 @pytest.mark.parametrize("kind", ["no_data", "nan", "many", "stale", "error"])
