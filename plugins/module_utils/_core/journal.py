@@ -127,6 +127,7 @@ class Journal:
         check_mode: bool = False,
     ) -> None:
         self.kube = kube
+        self.namespace = namespace
         self.release = release
         self.undoing = undoing
         self.check_mode = check_mode

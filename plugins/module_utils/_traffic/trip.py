@@ -24,7 +24,7 @@ def trip(kube: KubeApi, journal: Journal, names: Sequence[str], to_slot: str, st
     and `after`. A slot without a ready pod gets nothing: bad answers are better than none.
     """
     # The routes lie in the namespace of the region's journal.
-    found = Routes(kube, str(journal._store.ref.namespace))
+    found = Routes(kube, journal.namespace)
     target = {slot: 100 if slot == to_slot else 0 for slot in SLOTS}
     before: dict[str, dict[str, int] | None] = {}
     for attempt in range(_TRIES):
