@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 import typing as t
 
 import pytest
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import parse_catalogue
@@ -19,6 +21,13 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.ti
 
 INVENTORIES = pathlib.Path(__file__).resolve().parents[3] / "inventories"
 NAMES = ("development", "staging", "production", "lab")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _plugins() -> None:
+    """What Ansible's own programs do first; without it no inventory plugin has a name."""
+    if not any("AnsibleCollectionFinder" in repr(finder) for finder in sys.meta_path):
+        init_plugin_loader([str(INVENTORIES.parent / ".venv" / "collections")])
 
 
 def variables_of(name: str) -> dict[str, dict[str, t.Any]]:
