@@ -14,6 +14,8 @@ import sys
 import time
 import typing as t
 
+import yaml
+
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 BIN = CHECKOUT / ".venv" / "bin"
 _WRITES = ("create", "update", "patch", "delete", "deletecollection")
@@ -109,9 +111,32 @@ class AuditLogs:
 
 
 def _is_ours(event: dict[str, t.Any]) -> bool:
-    return event["user"]["username"] == "admin" and not event.get("userAgent", "").startswith("kube-")
+    ours = ("admin", "system:serviceaccount:exchange:e2e-reader")
+    return event["user"]["username"] in ours and not event.get("userAgent", "").startswith("kube-")
 
 
 def _is_dry_run(event: dict[str, t.Any]) -> bool:
     # A delete carries its dry run in the body, which the log does not show; no module deletes in check mode.
     return "dryRun=All" in event["requestURI"]
+
+
+def reader_kubeconfig(region: str, folder: pathlib.Path) -> pathlib.Path:
+    """A kubeconfig whose user may read the exchange's namespace and write nothing."""
+    from kubernetes import client, config  # noqa: PLC0415 - only here
+
+    api = config.new_client_from_config(lab_state()["kubeconfig"], context=region)
+    name = {"name": "e2e-reader", "namespace": "exchange"}
+    core, rbac = client.CoreV1Api(api), client.RbacAuthorizationV1Api(api)
+    core.create_namespaced_service_account("exchange", {"metadata": name})
+    rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]
+    rbac.create_namespaced_role("exchange", {"metadata": name, "rules": rules})
+    subject = {"kind": "ServiceAccount", **name}
+    role = {"kind": "Role", "name": name["name"], "apiGroup": "rbac.authorization.k8s.io"}
+    rbac.create_namespaced_role_binding("exchange", {"metadata": name, "roleRef": role, "subjects": [subject]})
+    token = core.create_namespaced_service_account_token(name["name"], "exchange", {"spec": {}}).status.token
+    whole = yaml.safe_load(pathlib.Path(lab_state()["kubeconfig"]).read_text())
+    for context in whole["contexts"]:
+        context["context"]["user"] = "reader"
+    path = folder / "reader.kubeconfig"
+    path.write_text(yaml.safe_dump({**whole, "users": [{"name": "reader", "user": {"token": token}}]}))
+    return path

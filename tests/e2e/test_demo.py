@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import re
 
 import pytest
-from lab_run import AuditLogs, LabRun, playbook
+from lab_run import AuditLogs, LabRun, playbook, reader_kubeconfig
 
 V2_STAYS = "released=v2 refused=v3,v5,v7"
 
@@ -68,6 +69,23 @@ def test_bad_input_is_one_sentence_before_any_write(
     ended = playbook("deploy", *more, reports=demo.reports, **variables)
     assert ended.code != 0
     assert says in ended.output.replace('\\"', '"')
+    assert audit.writes() == []
+
+
+def test_a_user_without_rights_is_told_so_before_any_write(demo: LabRun, tmp_path: pathlib.Path) -> None:
+    kubeconfig = reader_kubeconfig("us-east-1", tmp_path)
+    audit = AuditLogs()
+    ended = playbook(
+        "deploy",
+        "--limit",
+        "us-east-1",
+        reports=demo.reports,
+        release_version="v1",
+        cluster_kubeconfig=str(kubeconfig),
+    )
+    assert ended.code != 0
+    assert "forbidden" in ended.output
+    assert "e2e-reader" in ended.output
     assert audit.writes() == []
 
 

@@ -14,6 +14,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
+from ansible.utils.collection_loader import AnsibleCollectionConfig
 from ansible.vars.manager import VariableManager
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import parse_catalogue
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.request import request_problems
@@ -32,6 +33,9 @@ def _plugins() -> None:
 
 def variables_of(name: str) -> dict[str, dict[str, t.Any]]:
     """Every region's variables, filled in as a play would see them."""
+    if AnsibleCollectionConfig.collection_finder is None:
+        # As a command of Ansible does at its start; without it no inventory plugin of `ansible.builtin` is found.
+        init_plugin_loader()
     loader = DataLoader()
     inventory = InventoryManager(loader=loader, sources=[str(INVENTORIES / name)])
     manager = VariableManager(loader=loader, inventory=inventory)
