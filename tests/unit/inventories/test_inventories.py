@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import pathlib
-import sys
 import typing as t
 
 import pytest
@@ -27,15 +26,12 @@ NAMES = ("development", "staging", "production", "lab")
 @pytest.fixture(scope="module", autouse=True)
 def _plugins() -> None:
     """What Ansible's own programs do first; without it no inventory plugin has a name."""
-    if not any("AnsibleCollectionFinder" in repr(finder) for finder in sys.meta_path):
+    if AnsibleCollectionConfig.collection_finder is None:
         init_plugin_loader([str(INVENTORIES.parent / ".venv" / "collections")])
 
 
 def variables_of(name: str) -> dict[str, dict[str, t.Any]]:
     """Every region's variables, filled in as a play would see them."""
-    if AnsibleCollectionConfig.collection_finder is None:
-        # As a command of Ansible does at its start; without it no inventory plugin of `ansible.builtin` is found.
-        init_plugin_loader()
     loader = DataLoader()
     inventory = InventoryManager(loader=loader, sources=[str(INVENTORIES / name)])
     manager = VariableManager(loader=loader, inventory=inventory)
