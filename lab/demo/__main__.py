@@ -23,7 +23,7 @@ from lab.demo.verdict import Release, judge
 from lab.model import BLOCKS, plan_lab
 
 _FLOW_END_S: t.Final = 120
-_BREATH_S: t.Final = 3
+_BREATH_S: t.Final = 1
 
 
 def _say(text: str) -> None:

@@ -59,7 +59,7 @@ def test_check_mode_writes_nothing(demo: LabRun) -> None:
             {"release_versions": {"core-apy": "v2"}},
             "release_versions: unknown service core-apy; did you mean core-api",
         ),
-        ([], {"release_version": "v1", "cluster_context": "mars"}, "has no context"),
+        ([], {"release_version": "v1", "cluster_context": "mars"}, "context: mars is not in"),
     ],
 )
 def test_bad_input_is_one_sentence_before_any_write(
