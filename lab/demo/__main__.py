@@ -97,10 +97,13 @@ def run(lab: str, rate: float, reports: pathlib.Path) -> int:
         print(f"demo FAILED: the order flow ended with {flow_code} and left no figures", file=sys.stderr)
         return 1
     outcome = judge(releases, read_flow(json.loads(out.read_text())))
-    print(f"\nreports: {reports}   took {time.monotonic() - began:.0f} s")
+    print("\nthe gate's rules: profile `default` of inventories/lab/group_vars/all/gate_profiles.yml")
+    for release in releases:
+        if release.reason:
+            print(f"{release.version} was refused: {release.reason}")
+    print(f"reports: {reports}   took {time.monotonic() - began:.0f} s")
     home = plan_lab(lab)
     print(f"look around: export KUBECONFIG={home.kubeconfig}   stop: .venv/bin/python -m lab down --name {lab}")
-    print("the rule that caught v3: gate profile `default` of inventories/lab/group_vars/all/gate_profiles.yml")
     for problem in outcome.problems:
         print(f"problem: {problem}")
     print(outcome.line, flush=True)

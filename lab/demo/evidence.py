@@ -30,6 +30,7 @@ def read_release(version: str, exit_code: int, report: Mapping[str, t.Any] | Non
         traffic={str(region["region"]): _highest_weights(region.get("steps") or []) for region in regions},
         decided_at=decided_at,
         weights_at=weights_at,
+        reason=next((str(region["reason"]) for region in regions if region.get("reason")), ""),
     )
 
 

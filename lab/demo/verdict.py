@@ -15,7 +15,7 @@ class Release:
 
     `verdicts` is region -> released / taken_back / untouched / stuck / refused;
     `traffic` is region -> service -> highest weight in percent that the new version was given;
-    times are unix seconds, None where it did not happen.
+    times are unix seconds, None where it did not happen; `reason` is the gate's sentence for a refusal.
     """
 
     version: str
@@ -24,6 +24,7 @@ class Release:
     traffic: t.Mapping[str, t.Mapping[str, int]]
     decided_at: float | None = None
     weights_at: float | None = None
+    reason: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ REPORT: dict[str, Any] = {
         {
             "region": "us",
             "verdict": "taken_back",
+            "reason": "core-api error rate 0.2 > 0.05",
             "steps": [
                 {"name": "prepare core-api", "verdict": "pass"},
                 {"name": "reference-data 100 %", "verdict": "pass"},
@@ -39,6 +40,7 @@ def test_a_tripped_release_tells_decision_and_weights() -> None:
     assert release.verdicts == {"us": "taken_back", "eu": "untouched"}
     assert release.traffic == {"us": {"reference-data": 100, "core-api": 10}, "eu": {}}
     assert (release.decided_at, release.weights_at) == (12.5, 12.75)
+    assert release.reason == "core-api error rate 0.2 > 0.05"
 
 
 def test_services_that_move_together_share_the_weight() -> None:
