@@ -253,7 +253,8 @@ def _gate(moves: Sequence[Move], situation: Situation, observe_key: str | None, 
                     profile, move.service.name, move.target, situation.namespace, situation.region
                 )
     back = None
-    if trip and moves[0].source is not None and not moves[0].in_place:
+    # A way back never trips: that would send everybody to the version it leaves. It stops as stuck instead.
+    if trip and situation.gated_on_metrics and moves[0].source is not None and not moves[0].in_place:
         back = {"routes": [move.service.name for move in moves], "to": moves[0].source}
     return gates.gate_options(
         _profiles(moves, situation),
