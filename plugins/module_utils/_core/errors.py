@@ -66,6 +66,11 @@ class OptionError(ReleaseError):
         self.option = option
 
 
+def may_have_written(error: ReleaseError) -> bool:
+    """Whether the write that ended in this error may have been carried out: there was no answer that says otherwise."""
+    return error.kind in {"timeout", "unreachable", "server"}
+
+
 class LockLost(ReleaseError):
     """The lease is not ours any more, or the controller that holds it is gone: nothing may be written."""
 

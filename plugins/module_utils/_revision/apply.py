@@ -14,6 +14,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     ApiError,
     OptionError,
     ReleaseError,
+    may_have_written,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import (
     FIELD_MANAGER,
@@ -102,9 +103,14 @@ def apply(
     done: list[tuple[Write, JsonObject]] = []
     try:
         for write in writes:
-            done.append((write, _carry_out(session, write)))  # noqa: PERF401 (what was done before an error counts)
+            # Before each: the lease is renewed when it is due, so that a slow API server does not outlast it.
+            session.journal.guard()
+            done.append((write, _carry_out(session, write)))
     except ReleaseError as error:
-        session.journal.outcome(entry, [write.change(after) for write, after in done], error.message)
+        # An entry without an outcome keeps the whole intent: a way back then looks at the objects themselves.
+        halfway = writes[len(done)]
+        if not may_have_written(error) and not (halfway.manifest is not None and halfway.fields):
+            session.journal.outcome(entry, [write.change(after) for write, after in done], error.message)
         raise
     session.journal.outcome(entry, [write.change(after) for write, after in done])
     progress(f"applied {', '.join(f'{write.ref.kind} {write.ref.name}' for write, _after in done)}")

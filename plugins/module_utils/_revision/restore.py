@@ -46,6 +46,7 @@ def restore(
         done: list[tuple[Action, JsonObject | None]] = []
         try:
             for action in plan.actions:
+                session.journal.guard()
                 done.append((action, _carry_out(session, action)))
                 progress(f"{action.verb}d {action.ref}" if action.verb != "replace" else f"put {action.ref} back")
         except ReleaseError as error:

@@ -13,6 +13,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     ApiError,
     OptionError,
     ReleaseError,
+    may_have_written,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import Journal
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, KubeApi, Ref
@@ -148,7 +149,9 @@ class Routes:
                 done.append((shift, self.write(journal, shift, undoing=undoing)))
                 self._read_back(shift)
         except ReleaseError as error:
-            journal.outcome(entry, [s.change(self.ref(s.name), after) for s, after in done], error.message)
+            # Without an outcome the entry keeps the whole intent, so that a way back takes these routes back as well.
+            if not may_have_written(error):
+                journal.outcome(entry, [s.change(self.ref(s.name), after) for s, after in done], error.message)
             raise
         journal.outcome(entry, [s.change(self.ref(s.name), after) for s, after in done])
         return [after for _shift, after in done]

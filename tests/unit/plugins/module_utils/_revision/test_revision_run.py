@@ -235,6 +235,27 @@ def test_what_was_written_before_a_failure_is_in_the_journal(live: SlotWorld) ->
     assert what(live.revision(state="restored", release=release)) == {"ConfigMap settings": "deleted"}
 
 
+def test_a_write_that_was_half_done_is_taken_back_as_well(live: SlotWorld) -> None:
+    """The manifest went through and the field did not: the object is there, so undo has to know of it."""
+    _fleet, release = live.opened()
+
+    def fail(request: t.Any) -> t.Any:
+        if request.query.get("dryRun") is None and request.content_type == "application/merge-patch+json":
+            return answer_with(422)(request) if "/deployments/" in request.path else None
+        return None
+
+    live.server.before.append(fail)
+    failed = live.revision(
+        state="applied", objects=[deployment("green", "v2")], fields=[scale("green", 2)], release=release
+    )
+    assert failed["failed"]
+    # The double keeps no managedFields; the API server notes our apply there.
+    stored = live.server.stored[slot_ref("green")].obj
+    stored["metadata"]["managedFields"] = [{"manager": "pincex-zero-downtime", "operation": "Apply"}]
+    live.server.before.remove(fail)
+    assert what(live.revision(state="restored", release=release)) == {"Deployment core-api-green": "deleted"}
+
+
 def test_restored_keeps_and_says_what_others_did(live: SlotWorld) -> None:
     live.running("green", "v1", 0)
     _fleet, release = live.opened()
