@@ -45,6 +45,8 @@ def test_check_mode_writes_nothing(demo: LabRun) -> None:
     ended = playbook("deploy", "--check", "--diff", reports=demo.reports, release_version="v1")
     assert ended.code == 0
     assert audit.writes() == []
+    assert "check mode, nothing was written; the release would change" in ended.output
+    assert "core-api v2 -> v1" in ended.output
     assert audit.events(), "the audit log shows no request at all, so it proves nothing"
 
 

@@ -51,9 +51,20 @@ def summarise(kind: str, decision: str | None, regions: Sequence[Mapping[str, t.
     if decision == "undo":
         return {"ok": False, "outcome": "taken_back", "sentence": f"the {what} was taken back: {reason}"}
     if decision is None:
-        return {"ok": True, "outcome": "nothing", "sentence": "nothing to do: every region already runs this"}
+        # Nothing was opened: there is nothing to change, or this is check mode, which stops after preflight.
+        plans = [text for entry in regions if (text := _planned(entry))]
+        would = f"check mode, nothing was written; the {what} would change {'; '.join(plans)}"
+        idle = "nothing to do: every region already runs this"
+        return {"ok": True, "outcome": "nothing", "sentence": would if plans else idle}
     where = ", ".join(region for region, verdict in verdicts.items() if verdict == "released")
     return {"ok": True, "outcome": "released", "sentence": f"the {what} is done in {where}"}
+
+
+def _planned(entry: Mapping[str, t.Any]) -> str:
+    """What the plan of a region would do: `us-east-1: core-api v1 -> v2`."""
+    moves = entry.get("services") or {}
+    texts = [f"{name} {move.get('was') or 'nothing'} -> {move['version']}" for name, move in moves.items()]
+    return f"{entry['region']}: {', '.join(texts)}" if texts else ""
 
 
 def _leading_reason(regions: Sequence[Mapping[str, t.Any]]) -> str:

@@ -89,3 +89,10 @@ def test_regions_of_a_wave_share_the_work_and_forget_nobody() -> None:
 )
 def test_a_failed_task_has_one_sentence(result: t.Any, sentence: str) -> None:
     assert failure_reason(result, "Shift") == sentence
+
+
+def test_check_mode_says_what_would_change() -> None:
+    planned = [{"region": "us", "services": {"core-api": {"version": "v2", "was": "v1"}}}, {"region": "eu"}]
+    assert summarise("deploy", None, planned)["sentence"] == (
+        "check mode, nothing was written; the release would change us: core-api v1 -> v2"
+    )
