@@ -60,7 +60,7 @@ lint-docs: $(READY) ## antsibull-docs: documentation of modules and roles
 lint-ansible: $(READY) ## ansible-lint, profile production
 	@echo "== ansible-lint"; $(BIN)/ansible-lint
 
-.PHONY: test-unit test-sanity test-packaging test-flow test-lab test-molecule test-e2e
+.PHONY: test-unit test-sanity test-packaging test-flow test-faults test-lab test-molecule test-e2e
 test-unit: $(READY) ## Unit tests (no root, under a minute)
 	@$(PYTEST) tests/unit
 
@@ -72,6 +72,9 @@ test-packaging: $(READY) ## The artefact builds, installs elsewhere, and works b
 
 test-flow: $(READY) ## The playbooks' control flow, with stand-ins for the cluster modules (no root)
 	@$(PYTEST) tests/flow
+
+test-faults: $(READY) ## The gate's verdicts while API server and Prometheus fail, on loopback (no root)
+	@$(PYTEST) tests/faults
 
 test-lab: $(READY) ## The lab itself: up, down, what stays behind (root)
 	@$(PYTEST) tests/lab
@@ -96,11 +99,14 @@ build: $(READY) ## Build the collection into .build/
 constraints: $(READY) ## Take the newest versions of the development environment and write constraints.txt
 	@tools/constraints.sh
 
-.PHONY: bench bench-way-back
-bench: bench-way-back ## Every benchmark; results in bench/results/ (root)
+.PHONY: bench bench-way-back bench-gate
+bench: bench-way-back bench-gate ## Every benchmark; results in bench/results/ (root)
 
 bench-way-back: $(READY) ## How long a bad version is visible, over five releases of v3 (root)
 	@$(BIN)/python -m bench.way_back
+
+bench-gate: $(READY) ## The gate beside its peers: PART=rollout, scale, canary, alarms or replayed, or all of them (root)
+	@$(BIN)/python -m bench.gate $(PART)
 
 clean: ## Remove what make and the tools have written (.venv and running labs stay)
 	rm -rf .build .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache reports

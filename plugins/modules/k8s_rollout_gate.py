@@ -7,24 +7,32 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: k8s_rollout_gate
-short_description: Judge a rollout by its workloads and metrics
+short_description: Judge a rollout by its workloads, metrics and health endpoints
 version_added: 0.1.0
 description:
-  - Waits until workloads are ready and metrics were good for long enough, and says V(pass), V(fail) or V(hold) with the
-    reason in one sentence.
+  - Waits until workloads are ready and every check was good for long enough, and says V(pass), V(fail) or V(hold) with
+    the reason in one sentence.
   - Fails as soon as there is evidence, and not only when time is over. A container that ended twice, an image that
-    the registry does not have, or a metric outside its limit ends the gate at once.
+    the registry does not have, a metric outside its limit, or failures that no healthy version makes
+    (O(counters)) end the gate at once.
   - Never passes without evidence. What cannot be measured (no answer, no data, NaN, several series, a stale sample)
-    neither proves nor clears anything, and has rules of its own.
+    neither proves nor clears anything, and has policies of its own.
   - With O(trip) it sets the traffic back by itself at the moment of a V(fail), in the same process.
   - With O(release) it reads the lock and the fleet's decision while it looks, and a V(fail) is told to the fleet as the
     decision to undo the release.
+  - With O(replay) it judges the past, and changes nothing.
+  - While it waits it prints a line when something changes, and else every five seconds.
 author:
   - Pincex release engineering (@pincex)
 extends_documentation_fragment:
   - pincex.zero_downtime._attributes
   - pincex.zero_downtime._cluster
   - pincex.zero_downtime._release
+  - pincex.zero_downtime._gate_workloads
+  - pincex.zero_downtime._gate_metrics
+  - pincex.zero_downtime._gate_counters
+  - pincex.zero_downtime._gate_health
+  - pincex.zero_downtime._gate_replay
 attributes:
   check_mode:
     support: full
@@ -35,126 +43,10 @@ attributes:
     support: full
     description: Shows the weights before and after a trip.
 options:
-  workloads:
-    description:
-      - What has to be ready.
-      - Ready means that the controller has seen the newest revision, that all pods are of it, ready and available,
-        and that no pod of an older revision is left. A workload that is scaled to zero is not ready, unless
-        O(workloads[].min_ready) is V(0).
-      - A StatefulSet with a partition is ready when the pods above it are updated; with V(OnDelete) the revision of
-        its pods does not matter.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      kind:
-        description: The kind of the workload.
-        type: str
-        choices: [Deployment, StatefulSet, DaemonSet, Pod]
-        required: true
-      name:
-        description: Its name.
-        type: str
-        required: true
-      min_ready:
-        description: How many pods have to be ready besides what the workload itself wants.
-        type: int
-  workload_grace:
-    description:
-      - How much of each trouble is forgiven before a workload is called doomed. One doomed pod of the newest revision
-        is enough.
-      - An image that the registry says it does not have or does not give (V(not found), V(unauthorized), V(denied))
-        needs no grace.
-    type: dict
-    suboptions:
-      crash_restarts:
-        description:
-          - How often a container may end by itself.
-          - Ends from before the gate do not count for pods that are ready when it starts.
-        type: int
-        default: 1
-      oom_kills:
-        description: The same when its memory was not enough.
-        type: int
-        default: 0
-      image_pull_s:
-        description: Seconds for an image that cannot be pulled for another reason.
-        type: float
-        default: 30.0
-      config_error_s:
-        description: Seconds for a ConfigMap or Secret that is missing.
-        type: float
-        default: 10.0
-      start_error_s:
-        description: Seconds for a container that cannot be made or started.
-        type: float
-        default: 10.0
-      replica_failure_s:
-        description: Seconds for pods that are refused, by a quota or by admission.
-        type: float
-        default: 10.0
-      unschedulable_s:
-        description: Seconds for pods without a node. Told at once; longer than a new node takes to start.
-        type: float
-        default: 300.0
-  metrics:
-    description: What is measured, each by a query that gives one number.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: How it is called in sentences.
-        type: str
-        required: true
-      query:
-        description:
-          - PromQL that gives one series or a scalar.
-          - Differences of counters show the first failures of a new pod. C(rate) and C(increase) do not, because they
-            need two samples of the same series, and they extrapolate.
-        type: str
-        required: true
-      max:
-        description: The value is bad above this. Either this or O(metrics[].min).
-        type: float
-      min:
-        description: The value is bad below this. Either this or O(metrics[].max).
-        type: float
-      for_s:
-        description:
-          - How long it has to be bad to count, in seconds between good samples that follow each other. A good sample
-            starts it anew; time without sight is not counted and clears nothing.
-        type: float
-        default: 0.0
-      min_samples_query:
-        description: PromQL that counts the requests behind the value.
-        type: str
-      min_requests:
-        description: With fewer requests nothing is judged, in neither direction. Needs O(metrics[].min_samples_query).
-        type: float
-        default: 0.0
-      min_failures:
-        description:
-          - For a share of failures between 0 and 1. It is bad only when value times requests is at least this, so
-            that one failure of a quiet service is no verdict. Needs O(metrics[].min_samples_query) and
-            O(metrics[].max).
-          - A value above the limit with fewer failures does not pass either; it is watched on.
-        type: float
-        default: 0.0
-      age_query:
-        description:
-          - PromQL that gives the age of the newest sample in seconds, for example V(time(\) -
-            min(timestamp(some_metric\)\)).
-          - Prometheus looks back for minutes. Without this an old sample reads like a new one.
-        type: str
-      weight:
-        description: V(critical) decides, V(warning) is only told.
-        type: str
-        choices: [critical, warning]
-        default: critical
   prometheus:
     description:
-      - Where O(metrics) are asked. Queries of one round are asked for the same instant of the server's own clock.
+      - Where O(metrics) and O(counters) are asked. Queries of one round are asked for the same instant of the server's
+        own clock.
     type: dict
     suboptions:
       url:
@@ -175,7 +67,7 @@ options:
         type: float
         default: 2.0
       stale_s:
-        description: An older newest sample is no sample; two scrapes. Used with O(metrics[].age_query).
+        description: An older newest sample is no sample; two scrapes. For O(counters), and with O(metrics[].age_query).
         type: float
         default: 30.0
   observe_s:
@@ -183,7 +75,7 @@ options:
     type: float
     default: 0.0
   interval_s:
-    description: Time between two looks.
+    description: Time between two looks at the checks. News of the cluster are looked at when they come.
     type: float
     default: 5.0
   deadline_s:
@@ -211,22 +103,37 @@ options:
     description: Whether what is judged has traffic.
     type: bool
     default: true
+  since:
+    description:
+      - Count the evidence of O(counters) from this instant on, in unix seconds of the controller, for example from the
+        moment of the shift. Without it from the first look on.
+    type: float
   trip:
     description:
-      - What to do at a V(fail), at once. Routes that are not named keep their weights.
+      - What to do at a V(fail), at once. The service that the V(fail) speaks of is set back, and every service of this
+        list that depends on it; all of them when it speaks of none in particular. Others keep their weights.
       - Needs the permission to change these routes.
-    type: dict
+    type: list
+    elements: dict
+    default: []
     suboptions:
-      routes:
-        description: The routes (HTTPRoute) to set back.
+      service:
+        description: The service, as in the O(ignore:service) of its workloads and checks.
+        type: str
+        required: true
+      route:
+        description: Its route (HTTPRoute).
+        type: str
+        required: true
+      weights:
+        description: The weights to go back to, by slot. A slot without ready pods gets nothing.
+        type: dict
+        required: true
+      depends_on:
+        description: The services that it needs. When one of them fails, this one goes back as well.
         type: list
         elements: str
-        required: true
-      to:
-        description: The slot that gets all of the traffic, if it has ready pods.
-        type: str
-        choices: [blue, green]
-        required: true
+        default: []
   fail_on:
     description: The verdicts that fail the task.
     type: list
@@ -252,23 +159,49 @@ EXAMPLES = r"""
     context: us-east-1
     namespace: exchange
     workloads:
-      - {kind: Deployment, name: core-api-green}
+      - {kind: Deployment, name: core-api-green, service: core-api}
+    prometheus:
+      url: http://prometheus.example:9090
+    counters:
+      # More failures than a version makes that is healthy below 1 %: says so after the fewest requests that prove it.
+      - name: core-api errors
+        service: core-api
+        requests: http_requests_total{service="core-api",slot="green"}
+        failures: http_requests_total{service="core-api",slot="green",code=~"5.."}
+        healthy_below: 0.01
+    metrics:
+      # The limit of the service level, for what creeps.
+      - name: core-api error rate
+        service: core-api
+        query: >-
+          sum(rate(http_requests_total{service="core-api",slot="green",code=~"5.."}[1m]))
+          / sum(rate(http_requests_total{service="core-api",slot="green"}[1m]))
+        max: 0.05
+        for_s: 120
+        min_samples_query: sum(increase(http_requests_total{service="core-api",slot="green"}[1m]))
+        min_requests: 50
+      # Half as slow again as the stable slot at the same moment.
+      - name: core-api p95 latency
+        service: core-api
+        query: core_api:latency_p95{slot="green"}
+        baseline: {query: 'core_api:latency_p95{slot="blue"}', ratio: 1.5, floor: 0.02}
+        for_s: 300
+    observe_s: 300
+    trip:
+      - {service: core-api, route: core-api, weights: {blue: 100, green: 0}}
+
+- name: What would last week have been called?
+  pincex.zero_downtime.k8s_rollout_gate:
+    context: us-east-1
+    namespace: exchange
     prometheus:
       url: http://prometheus.example:9090
     metrics:
       - name: core-api error rate
-        query: >-
-          sum(errors_total{slot="green"} - (errors_total{slot="green"} offset 1m or errors_total{slot="green"} * 0))
-          / sum(served_total{slot="green"} - (served_total{slot="green"} offset 1m or served_total{slot="green"} * 0))
+        query: core_api:error_rate{slot="blue"}
         max: 0.05
-        for_s: 30
-        min_samples_query: sum(increase(served_total{slot="green"}[1m]))
-        min_requests: 50
-        min_failures: 5
-    observe_s: 300
-    trip:
-      routes: [core-api]
-      to: blue
+        for_s: 120
+    replay: {start: "2026-01-05T00:00:00Z", end: "2026-01-12T00:00:00Z"}
 """
 
 RETURN = r"""
@@ -317,24 +250,46 @@ evidence:
       elements: dict
       sample:
         - {kind: Deployment, name: core-api-green, status: ready, desired: 2, updated: 2, ready: 2, problems: []}
-    metrics:
-      description: Each check with its value, limit, counts of samples by kind, and its last samples.
+    checks:
+      description:
+        - Each check with its status, its sentence, the counts of its samples by kind, and what its kind adds, such as
+          value, limit and the last samples.
       type: list
       elements: dict
       sample:
         - name: core-api error rate
+          service: core-api
+          weight: critical
           status: bad
-          value: 0.182
-          limit: {max: 0.05}
-          window: 5s
-          requests: 33
+          sentence: core-api error rate 0.182 > 0.05 (window 5s, 33 requests, 6 failures, 5 count, 12 samples)
+          good_s: 0.0
           samples: {valid: 12, thin: 3, no_data: 0, nan: 0, many: 0, stale: 0, error: 0}
-          last: [{after_s: 2.75, kind: valid, value: 0.182, requests: 33}]
+    pods:
+      description: For a verdict other than V(pass) the pods that have a problem, with their last log lines and events.
+      type: list
+      elements: dict
+      sample:
+        - pod: core-api-green-7d9c5b-x2x7p
+          container: core-api
+          exit_code: 1
+          problem: "ended by itself with exit code 1 (2 exits)"
+          log: ["cannot bind port 8080"]
+          events: []
 tripped:
-  description: The trip, or null without one. Its C(error) says why the traffic could not be taken back.
+  description: The trip, or null without one. Its C(error) says what could not be taken back, by route as well.
   returned: always
   type: dict
-  sample: {at: 1767323045.2, to: blue, error: ""}
+  sample:
+    at: 1767323045.2
+    error: ""
+    routes:
+      - {service: core-api, route: core-api, before: {blue: 90, green: 10}, after: {blue: 100, green: 0}, error: ""}
+decisions:
+  description: With O(replay) each decision of the past with the instant at which it would have been made.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{at: 1767323045.2, verdict: fail, cause: metric, reason: core-api error rate 0.2 > 0.05}]
 undo:
   description: The decision that stands in the fleet's journal after a V(fail) of a release, or null.
   returned: always

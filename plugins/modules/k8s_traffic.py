@@ -17,7 +17,9 @@ description:
     because a gateway may accept what it does not do. Every answer names its slot and version in the headers C(x-slot)
     and C(x-version).
   - Every write carries the resourceVersion of what was read. Inside a release it is journaled before and after.
-  - A slot gets more traffic only when enough of its pods are ready at that instant.
+  - A slot gets more traffic only when enough of its pods are ready at that instant. On the way back one is enough,
+    because the answers of the version that is left are worse than slow ones; fewer than the larger slot has, for the
+    share that it gets, is said as a warning.
 author:
   - Pincex release engineering (@pincex)
 extends_documentation_fragment:
@@ -39,7 +41,8 @@ options:
       shifted: Give the slots of O(routes) these weights, and prove it with O(probe).
       probed: Change nothing; send requests to one slot of each route through the data plane, whatever its weight is.
       restored: Take back what O(release) did to the traffic here. The undone version gets weight 0, whoever gave it
-        more. A route that the release made is removed.
+        more. A route that the release made is removed. A route that cannot be taken back, for example because the
+        old slot has no ready pod, does not keep the others; the task then fails and names it.
   routes:
     description:
       - With O(state=read) names of routes.
@@ -148,6 +151,12 @@ kept:
   returned: always
   type: list
   elements: str
+warnings:
+  description: Slots that O(state=restored) gave traffic to although they have fewer ready pods than they should.
+  returned: always
+  type: list
+  elements: str
+  sample: ["us-east-1: route core-api: blue takes 100 % of the traffic with 1 ready pods and should have 2"]
 error:
   description: What went wrong.
   returned: failure

@@ -90,29 +90,31 @@ class AuditLogs:
         self._logs = {name: pathlib.Path(path) for name, path in logs.items()}
         self._from = {name: path.stat().st_size for name, path in self._logs.items()}
 
-    def events(self) -> list[dict[str, t.Any]]:
+    def events(self, account: str = "e2e-reader") -> list[dict[str, t.Any]]:
+        """What the administrator and this service account asked and wrote."""
         time.sleep(1.0)  # the API server writes its log in batches
         found = []
         for name, path in self._logs.items():
             with path.open("rb") as log:
                 log.seek(self._from[name])
                 found += [{"site": name, **json.loads(line)} for line in log if line.endswith(b"\n")]
-        return [event for event in found if _is_ours(event)]
+        return [event for event in found if _is_ours(event, account)]
 
-    def writes(self) -> list[str]:
+    def writes(self, account: str = "e2e-reader") -> list[str]:
         """`region verb path` of every write that was not a dry run."""
         return [
             f"{event['site']} {event['verb']} {event['requestURI']}"
-            for event in self.events()
+            for event in self.events(account)
             if event["verb"] in _WRITES
             and (event.get("objectRef") or {}).get("resource") not in _QUESTIONS
             and not _is_dry_run(event)
         ]
 
 
-def _is_ours(event: dict[str, t.Any]) -> bool:
-    ours = ("admin", "system:serviceaccount:exchange:e2e-reader")
-    return event["user"]["username"] in ours and not event.get("userAgent", "").startswith("kube-")
+def _is_ours(event: dict[str, t.Any], account: str) -> bool:
+    user = event["user"]["username"]
+    ours = user == "admin" or (user.startswith("system:serviceaccount:") and user.endswith(f":{account}"))
+    return ours and not event.get("userAgent", "").startswith("kube-")
 
 
 def _is_dry_run(event: dict[str, t.Any]) -> bool:
@@ -125,18 +127,27 @@ def reader_kubeconfig(region: str, folder: pathlib.Path) -> pathlib.Path:
     from kubernetes import client, config  # noqa: PLC0415 - only here
 
     api = config.new_client_from_config(lab_state()["kubeconfig"], context=region)
-    name = {"name": "e2e-reader", "namespace": "exchange"}
-    core, rbac = client.CoreV1Api(api), client.RbacAuthorizationV1Api(api)
-    core.create_namespaced_service_account("exchange", {"metadata": name})
     rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]
-    rbac.create_namespaced_role("exchange", {"metadata": name, "rules": rules})
-    subject = {"kind": "ServiceAccount", **name}
-    role = {"kind": "Role", "name": name["name"], "apiGroup": "rbac.authorization.k8s.io"}
-    rbac.create_namespaced_role_binding("exchange", {"metadata": name, "roleRef": role, "subjects": [subject]})
-    token = core.create_namespaced_service_account_token(name["name"], "exchange", {"spec": {}}).status.token
+    role = {"metadata": {"name": "e2e-reader", "namespace": "exchange"}, "rules": rules}
+    client.RbacAuthorizationV1Api(api).create_namespaced_role("exchange", role)
+    return token_kubeconfig(region, "exchange", "e2e-reader", folder)
+
+
+def token_kubeconfig(region: str, namespace: str, name: str, folder: pathlib.Path) -> pathlib.Path:
+    """A kubeconfig of a new service account that is bound to the role of the same name."""
+    from kubernetes import client, config  # noqa: PLC0415 - only here
+
+    api = config.new_client_from_config(lab_state()["kubeconfig"], context=region)
+    core, rbac = client.CoreV1Api(api), client.RbacAuthorizationV1Api(api)
+    meta = {"name": name, "namespace": namespace}
+    core.create_namespaced_service_account(namespace, {"metadata": meta})
+    subject = {"kind": "ServiceAccount", **meta}
+    role = {"kind": "Role", "name": name, "apiGroup": "rbac.authorization.k8s.io"}
+    rbac.create_namespaced_role_binding(namespace, {"metadata": meta, "roleRef": role, "subjects": [subject]})
+    token = core.create_namespaced_service_account_token(name, namespace, {"spec": {}}).status.token
     whole = yaml.safe_load(pathlib.Path(lab_state()["kubeconfig"]).read_text())
     for context in whole["contexts"]:
-        context["context"]["user"] = "reader"
-    path = folder / "reader.kubeconfig"
-    path.write_text(yaml.safe_dump({**whole, "users": [{"name": "reader", "user": {"token": token}}]}))
+        context["context"]["user"] = name
+    path = folder / f"{name}.kubeconfig"
+    path.write_text(yaml.safe_dump({**whole, "users": [{"name": name, "user": {"token": token}}]}))
     return path

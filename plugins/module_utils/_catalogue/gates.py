@@ -23,25 +23,71 @@ DEFAULTS: t.Final[Mapping[str, t.Any]] = {
     "judge_s": 60,
     "workload_grace": {},
     "metrics": [],
+    "counters": [],
+    "health": [],
 }
 
 #: The strictest first: a tier is as careful as its most careful service.
 _THIN: t.Final = ("fail", "ask", "pass_on_workloads")
 
-_METRIC: t.Final = (
-    "name",
-    "query",
-    "max",
-    "min",
-    "for_s",
-    "min_samples_query",
-    "min_requests",
-    "min_failures",
-    "age_query",
-    "weight",
-)
-_QUERIES: t.Final = ("query", "min_samples_query", "age_query")
-_PLACEHOLDERS: t.Final = {"service": "s", "slot": "s", "namespace": "s", "region": "s"}
+#: The options of one check of each kind, as the gate knows them (a test compares them). The plan adds `service` and
+#: `tests`.
+KINDS: t.Final[Mapping[str, frozenset[str]]] = {
+    "metrics": frozenset(
+        {
+            "name",
+            "query",
+            "max",
+            "min",
+            "for_s",
+            "consecutive",
+            "n_of_m",
+            "min_samples_query",
+            "min_samples",
+            "min_requests",
+            "min_failures",
+            "age_query",
+            "baseline",
+            "rank_test",
+            "on_missing",
+            "weight",
+        }
+    ),
+    "counters": frozenset(
+        {
+            "name",
+            "requests",
+            "failures",
+            "against",
+            "healthy_below",
+            "false_alarm",
+            "overdispersion",
+            "min_requests",
+            "pod_label",
+            "on_missing",
+            "weight",
+        }
+    ),
+    "health": frozenset(
+        {
+            "name",
+            "url",
+            "tcp",
+            "status",
+            "max_ms",
+            "body",
+            "headers",
+            "ca_cert",
+            "timeout_s",
+            "consecutive",
+            "weight",
+        }
+    ),
+}
+#: What compares the new version with the stable slot, and so needs one.
+_COMPARES: t.Final = {"metrics": "baseline", "counters": "against"}
+_NEEDED: t.Final = {"metrics": ("name", "query"), "counters": ("name", "requests", "failures"), "health": ("name",)}
+_PLACEHOLDERS: t.Final = ("service", "slot", "stable", "namespace", "region")
 
 
 def profile_problems(profiles: t.Any) -> list[str]:
@@ -59,73 +105,108 @@ def profile_problems(profiles: t.Any) -> list[str]:
         ]
         if profile.get("on_thin_evidence", "fail") not in _THIN:
             problems.append(f"{option}.on_thin_evidence: use one of {', '.join(_THIN)}.")
-        for position, metric in enumerate(profile.get("metrics") or []):
-            problems += _metric_problems(f"{option}.metrics[{position}]", metric)
+        for kind in KINDS:
+            for position, check in enumerate(profile.get(kind) or []):
+                problems += _check_problems(kind, f"{option}.{kind}[{position}]", check)
     return problems
 
 
-def _metric_problems(option: str, metric: t.Any) -> list[str]:
-    if not isinstance(metric, Mapping) or not metric.get("name") or not metric.get("query"):
-        return [f"{option}: a metric has a name and a query."]
+def _check_problems(kind: str, option: str, check: t.Any) -> list[str]:
+    needed = _NEEDED[kind]
+    if not isinstance(check, Mapping) or not all(check.get(key) for key in needed):
+        return [f"{option}: it needs {' and '.join(needed)}."]
+    known, name = KINDS[kind], check["name"]
     problems = [
-        f"{option}.{key} ({metric['name']}): unknown option (known: {', '.join(_METRIC)})."
-        for key in metric
-        if key not in _METRIC
+        f"{option}.{key} ({name}): unknown option (known: {', '.join(sorted(known))})."
+        for key in check
+        if key not in known
     ]
-    if ("max" in metric) == ("min" in metric):
-        problems.append(f"{option} ({metric['name']}): give either max or min.")
-    for key in _QUERIES:
+    if kind == "metrics" and ("max" in check) + ("min" in check) != 1 and "baseline" not in check:
+        problems.append(f"{option} ({name}): give either max or min, or a baseline.")
+    if kind == "health" and ("url" in check) == ("tcp" in check):
+        problems.append(f"{option} ({name}): give either url or tcp.")
+    for key, value in check.items():
         try:
-            string.Template(str(metric.get(key, ""))).substitute(_PLACEHOLDERS)
+            _filled(value, dict.fromkeys(_PLACEHOLDERS, "s"))
         except (KeyError, ValueError):
-            problems.append(
-                f"{option}.{key} ({metric['name']}): only $service, $slot, $namespace and $region are filled in; "
-                "write $$ for a dollar sign."
-            )
+            filled = ", ".join(f"${placeholder}" for placeholder in _PLACEHOLDERS)
+            problems.append(f"{option}.{key} ({name}): only {filled} are filled in; write $$ for a dollar sign.")
     return problems
+
+
+def _filled(value: t.Any, names: Mapping[str, str]) -> t.Any:
+    """The value with every placeholder in its texts replaced. Raises KeyError or ValueError for an unknown one."""
+    if isinstance(value, str):
+        return string.Template(value).substitute(names)
+    if isinstance(value, Mapping):
+        return {key: _filled(item, names) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, names) for item in value]
+    return value
 
 
 def gate_options(
     profiles: Sequence[Mapping[str, t.Any]],
     *,
     workloads: list[JsonObject],
-    metrics: list[JsonObject],
+    checks: Mapping[str, list[JsonObject]],
     observe_key: str | None,
-    trip: JsonObject | None,
+    trip: list[JsonObject],
 ) -> JsonObject:
     """Options of `k8s_rollout_gate` for services that are judged together.
 
-    The longest window and the strictest rule of their profiles hold. Without metrics there is nothing to observe.
+    The longest window and the strictest rule of their profiles hold. Without checks there is nothing to observe.
     """
     full = [{**DEFAULTS, **profile} for profile in profiles]
     grace: JsonObject = {}
     for profile in full:
         for key, value in profile["workload_grace"].items():
             grace[key] = max(value, grace.get(key, value))
+    watched = any(checks.values())
     return {
         "workloads": workloads,
         "workload_grace": grace,
-        "metrics": metrics,
-        "observe_s": max(float(p[observe_key]) for p in full) if observe_key and metrics else 0.0,
+        **{kind: list(checks.get(kind, [])) for kind in KINDS},
+        "observe_s": max(float(p[observe_key]) for p in full) if observe_key and watched else 0.0,
         "interval_s": min(float(p["interval_s"]) for p in full),
         "deadline_s": max(float(p["deadline_s"]) for p in full),
         "blind_s": min(float(p["blind_s"]) for p in full),
         "evidence_max_s": max(float(p["evidence_max_s"]) for p in full),
         "on_thin_evidence": min((str(p["on_thin_evidence"]) for p in full), key=_THIN.index),
-        "traffic": bool(metrics),
+        "traffic": watched,
         "trip": trip,
     }
 
 
-def metrics_of(profile: Mapping[str, t.Any], service: str, slot: str, namespace: str, region: str) -> list[JsonObject]:
-    """The profile's checks with the names of one slot filled in."""
-    names = {"service": service, "slot": slot, "namespace": namespace, "region": region}
-    checks = []
-    for metric in profile.get("metrics") or []:
-        check = dict(metric)
-        check["name"] = f"{service} {metric['name']}"
-        for key in _QUERIES:
-            if key in metric:
-                check[key] = string.Template(str(metric[key])).substitute(names)
-        checks.append(check)
-    return checks
+def checks_of(profile: Mapping[str, t.Any], names: Mapping[str, str]) -> dict[str, list[JsonObject]]:
+    """The profile's checks by kind, with the names of one slot filled in: service, slot, stable, namespace, region.
+
+    `stable` is empty for a change in place: then nothing is compared, and what would only compare is left out.
+    """
+    found: dict[str, list[JsonObject]] = {}
+    for kind in KINDS:
+        found[kind] = []
+        compares = _COMPARES.get(kind)
+        for check in profile.get(kind) or []:
+            alone = compares in check and not names["stable"]
+            if alone and kind == "metrics" and "max" not in check and "min" not in check:
+                continue
+            dropped = (compares, "rank_test") if alone else ()
+            filled = _filled({key: value for key, value in check.items() if key not in dropped}, names)
+            service = names["service"]
+            found[kind].append({**filled, "name": f"{service} {check['name']}", "service": service})
+    return found
+
+
+def split_false_alarm(plan: JsonObject, regions: int) -> JsonObject:
+    """The plan with `tests` on every sequential check: the release's false-alarm probability is split over all of them.
+
+    Each region judges once more before every later wave and before the decision, at most as often as there are regions.
+    """
+    judged = [step["gate"] for step in (*plan["steps"], *plan["bake"])] + [plan["judge"]] * (
+        regions if plan["judge"] else 0
+    )
+    tests = max(1, regions * sum(len(gate["counters"]) for gate in judged))
+    for gate in judged:
+        gate["counters"] = [{**check, "tests": tests} for check in gate["counters"]]
+    return plan

@@ -52,7 +52,12 @@ class Move:
 
     @property
     def workload(self) -> JsonObject:
-        return {"kind": "Deployment", "name": f"{self.service.name}-{self.target}", "min_ready": self.count}
+        return {
+            "kind": "Deployment",
+            "name": f"{self.service.name}-{self.target}",
+            "min_ready": self.count,
+            "service": self.service.name,
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +68,7 @@ class Situation:
     manifests: Manifests
     profiles: Mapping[str, Mapping[str, t.Any]]
     gated_on_metrics: bool = True  # False for a way back: readiness and doomed pods only
+    regions: int = 1  # of the whole release
 
     @property
     def namespace(self) -> str:
@@ -115,7 +121,7 @@ def make_plan(
         if fresh:
             prepare.append(_prepare(fresh, situation))
     steps = [step for tier in tiers(shift_order) for step in _steps(tier, situation)]
-    return {
+    plan = {
         "changes": bool(moves),
         "versions": {move.service.name: move.version for move in moves},
         "services": {
@@ -135,6 +141,7 @@ def make_plan(
         "judge": _gate(moves, situation, "judge_s", trip=False) if moves else None,
         "finish": {"fields": [field for move in moves for field in _finish(move, situation)]},
     }
+    return gates.split_false_alarm(plan, situation.regions)
 
 
 def _split(name: str, state: Mapping[str, t.Any], region: str) -> str | None:
@@ -243,26 +250,44 @@ def _profiles(moves: Sequence[Move], situation: Situation) -> list[Mapping[str, 
 
 
 def _gate(moves: Sequence[Move], situation: Situation, observe_key: str | None, trip: bool) -> JsonObject:
-    """The gate over services that move between the same two slots."""
-    metrics: list[JsonObject] = []
+    """The gate over services that are judged together."""
+    checks: dict[str, list[JsonObject]] = {}
     if observe_key is not None and situation.gated_on_metrics:
         for move in moves:
-            if not move.first:
-                profile = situation.profiles.get(move.service.gate_profile) or {}
-                metrics += gates.metrics_of(
-                    profile, move.service.name, move.target, situation.namespace, situation.region
-                )
-    back = None
+            if move.first:
+                continue
+            profile = situation.profiles.get(move.service.gate_profile) or {}
+            names = {
+                "service": move.service.name,
+                "slot": move.target,
+                "stable": "" if move.in_place else str(move.source),
+                "namespace": situation.namespace,
+                "region": situation.region,
+            }
+            for kind, found in gates.checks_of(profile, names).items():
+                checks.setdefault(kind, []).extend(found)
     # A way back never trips: that would send everybody to the version it leaves. It stops as stuck instead.
-    if trip and situation.gated_on_metrics and moves[0].source is not None and not moves[0].in_place:
-        back = {"routes": [move.service.name for move in moves], "to": moves[0].source}
+    back = [_trip(move) for move in moves if trip and situation.gated_on_metrics and _has_way_back(move)]
     return gates.gate_options(
         _profiles(moves, situation),
         workloads=[move.workload for move in moves],
-        metrics=metrics,
+        checks=checks,
         observe_key=observe_key,
         trip=back,
     )
+
+
+def _has_way_back(move: Move) -> bool:
+    return move.source is not None and not move.in_place
+
+
+def _trip(move: Move) -> JsonObject:
+    return {
+        "service": move.service.name,
+        "route": move.service.name,
+        "weights": {str(move.source): 100, move.target: 0},
+        "depends_on": list(move.service.depends_on),
+    }
 
 
 def _prepare(moves: list[Move], situation: Situation) -> JsonObject:
@@ -286,7 +311,7 @@ def _prepare(moves: list[Move], situation: Situation) -> JsonObject:
 
 
 def _steps(tier: list[Move], situation: Situation) -> list[JsonObject]:
-    """The steps of one tier. Services move together when they leave the same slot, so that one trip takes them back."""
+    """The steps of one tier: its services move together."""
     steps: list[JsonObject] = []
     rolling = [move for move in tier if move.in_place]
     if rolling:
@@ -300,45 +325,30 @@ def _steps(tier: list[Move], situation: Situation) -> list[JsonObject]:
                 "gate": _gate(rolling, situation, "step_s", trip=False),
             }
         )
-    for group in _groups(tier):
-        for position in range(max(len(move.service.steps) for move in group)):
-            moving = [move for move in group if position < len(move.service.steps)]
-            shares = {move.service.steps[position] for move in moving}
-            if len(shares) == 1:
-                name = f"{_names(moving)} {shares.pop()} %"
-            else:
-                name = ", ".join(f"{move.service.name} {move.service.steps[position]} %" for move in moving)
-            steps.append(
-                {
-                    "name": name,
-                    "objects": [],
-                    "fields": [],
-                    "allow_live": False,
-                    "routes": [_route(move, move.service.steps[position]) for move in moving],
-                    "gate": _gate(group, situation, "step_s", trip=True),
-                }
-            )
+    shifted = [move for move in tier if _has_way_back(move)]
+    for position in range(max((len(move.service.steps) for move in shifted), default=0)):
+        moving = [move for move in shifted if position < len(move.service.steps)]
+        shares = {move.service.steps[position] for move in moving}
+        if len(shares) == 1:
+            name = f"{_names(moving)} {shares.pop()} %"
+        else:
+            name = ", ".join(f"{move.service.name} {move.service.steps[position]} %" for move in moving)
+        steps.append(
+            {
+                "name": name,
+                "objects": [],
+                "fields": [],
+                "allow_live": False,
+                "routes": [_route(move, move.service.steps[position]) for move in moving],
+                "gate": _gate(shifted, situation, "step_s", trip=True),
+            }
+        )
     return steps
 
 
 def _bake(moves: list[Move], situation: Situation) -> list[JsonObject]:
     """The region's own gate after all steps: everything that moved is watched once more, together."""
-    groups = _groups(moves)
-    rolling = [move for move in moves if move.in_place]
-    first = [move for move in moves if move.first]
-    baked = [(group, True) for group in groups] + [(group, False) for group in (rolling, first) if group]
-    return [
-        {
-            "name": "bake" if len(baked) == 1 else f"bake {_names(group)}",
-            "gate": _gate(group, situation, "bake_s", trip),
-        }
-        for group, trip in baked
-    ]
-
-
-def _groups(moves: Sequence[Move]) -> list[list[Move]]:
-    groups = ([move for move in moves if move.source == slot and not move.in_place] for slot in SLOTS)
-    return [group for group in groups if group]
+    return [{"name": "bake", "gate": _gate(moves, situation, "bake_s", trip=True)}] if moves else []
 
 
 def _route(move: Move, weight: int) -> JsonObject:

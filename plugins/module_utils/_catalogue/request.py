@@ -9,7 +9,7 @@ import difflib
 import typing as t
 from collections.abc import Mapping, Sequence
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.gates import profile_problems
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.gates import KINDS, profile_problems
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import VERSION, catalogue_problems
 
 
@@ -43,6 +43,22 @@ def request_problems(request: Mapping[str, t.Any]) -> list[str]:
     if not request.get("fleet"):
         problems.append("inventory: group fleet is empty; it names the cluster that keeps the fleet's journal.")
     return problems
+
+
+def request_warnings(request: Mapping[str, t.Any]) -> list[str]:
+    """What is allowed and hardly meant. A way back is gated on readiness anyway."""
+    if request.get("kind") != "deploy":
+        return []
+    services, profiles = request["services"], request["gate_profiles"]
+    users: dict[str, list[str]] = {}
+    for name in wanted_versions(services, request.get("version"), request.get("versions")):
+        users.setdefault(str(services[name].get("gate_profile") or "default"), []).append(name)
+    return [
+        f"gate_profiles.{profile}: it has no {', no '.join(KINDS)}, so every step of {', '.join(names)} passes as soon "
+        "as its pods are ready."
+        for profile, names in users.items()
+        if not any((profiles.get(profile) or {}).get(kind) for kind in KINDS)
+    ]
 
 
 def version_problems(services: Mapping[str, t.Any], version: t.Any, versions: t.Any) -> list[str]:
@@ -120,16 +136,35 @@ def largest_wave(waves: Sequence[t.Any], regions: int) -> int:
 def pick_revision(history: Sequence[Mapping[str, t.Any]], wanted: t.Any) -> tuple[int | None, str | None]:
     """The revision to go back to: the one that is named, or the last released one before the newest released one.
 
+    `history` is the fleet's: regions that were left out of a release have other revisions, and all go back to the same.
     Returns the number, or the sentence why there is none.
     """
-    released = sorted(int(entry["number"]) for entry in history if entry.get("outcome", "released") == "released")
-    text = ", ".join(str(number) for number in released) or "none"
+    released = _released(history)
     if wanted is not None:
         if not str(wanted).isdigit():
             return None, f"revision: {wanted!r} is not a number."
         if int(wanted) not in released:
-            return None, f"revision: {wanted} is not kept as a released revision (kept: {text})."
+            return None, f"revision: {wanted} is not kept as a released revision (kept: {_numbers(released)})."
         return int(wanted), None
     if len(released) < 2:
-        return None, f"revision: there is no released revision before the newest one (kept: {text})."
+        return None, f"revision: there is no released revision before the newest one (kept: {_numbers(released)})."
     return released[-2], None
+
+
+def absent_revision(history: Sequence[Mapping[str, t.Any]], number: int, region: str) -> str | None:
+    """Why a region cannot go to that revision of the environment; None when it keeps it."""
+    released = _released(history)
+    if number in released:
+        return None
+    return (
+        f"revision: {number} is not kept in {region} (kept: {_numbers(released)}); name one that every region keeps "
+        f"with -e revision=NUMBER, or leave {region} out with --limit."
+    )
+
+
+def _released(history: Sequence[Mapping[str, t.Any]]) -> list[int]:
+    return sorted(int(entry["number"]) for entry in history if entry.get("outcome", "released") == "released")
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    return ", ".join(str(number) for number in numbers) or "none"

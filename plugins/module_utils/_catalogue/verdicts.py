@@ -56,8 +56,28 @@ def summarise(kind: str, decision: str | None, regions: Sequence[Mapping[str, t.
         would = f"check mode, nothing was written; the {what} would change {'; '.join(plans)}"
         idle = "nothing to do: every region already runs this"
         return {"ok": True, "outcome": "nothing", "sentence": would if plans else idle}
-    where = ", ".join(region for region, verdict in verdicts.items() if verdict == "released")
-    return {"ok": True, "outcome": "released", "sentence": f"the {what} is done in {where}"}
+    released = [region for region, verdict in verdicts.items() if verdict == "released"]
+    others = [f"{entry['region']} is {verdicts[str(entry['region'])]}" for entry in regions if _is_left(entry)]
+    if others:
+        where = f"only {', '.join(released)} got it" if released else "no region got it"
+        sentence = f"the {what} is kept and not complete: {where}, {', '.join(others)}: {reason}"
+        return {"ok": False, "outcome": "incomplete", "sentence": sentence}
+    return {"ok": True, "outcome": "released", "sentence": f"the {what} is done in {', '.join(released)}"}
+
+
+def _is_left(entry: Mapping[str, t.Any]) -> bool:
+    """Whether this is a region that was not released. The fleet's own entry has no verdict."""
+    return entry.get("verdict") is not None and entry["verdict"] != "released"
+
+
+def standing_decision(kind: str, release_id: str, journal: Mapping[str, t.Any]) -> str:
+    """The decision to act on when it could not be written: the one in the fleet's journal, which somebody else may have
+    written, or our own whose answer was lost. Without one in sight what no decision means: undo, and finish a way back.
+    """
+    header, found = journal.get("release") or {}, journal.get("decision") or {}
+    if header.get("id") == release_id and found.get("decision"):
+        return str(found["decision"])
+    return "keep" if kind == "rollback" else "undo"
 
 
 def _planned(entry: Mapping[str, t.Any]) -> str:

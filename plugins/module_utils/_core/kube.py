@@ -9,7 +9,7 @@ import dataclasses
 import json
 import random
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
@@ -18,11 +18,15 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transpo
     Answer,
     NoAnswer,
     Request,
+    Stream,
     Transport,
     open_transport,
 )
 
 JsonObject = dict[str, t.Any]
+JsonObjects = list[JsonObject]
+#: What to keep of an object; None for an object that is of no use.
+Trim = Callable[[JsonObject], JsonObject | None]
 
 FIELD_MANAGER: t.Final = "pincex-zero-downtime"
 
@@ -30,10 +34,24 @@ MERGE_PATCH: t.Final = "application/merge-patch+json"
 #: JSON is YAML, and every version of the API server takes this name.
 APPLY_PATCH: t.Final = "application/apply-patch+yaml"
 
-_KINDS: t.Final = {401: "unauthorized", 403: "forbidden", 404: "not_found", 409: "conflict", 422: "invalid"}
+_KINDS: t.Final = {
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    409: "conflict",
+    # A resourceVersion, or the next page of a list, that the server has forgotten: a new list helps.
+    410: "server",
+    422: "invalid",
+}
 _ATTEMPT_S: t.Final = 10.0
+#: A watch that outlives the time that it was asked for by so much is taken for dead.
+_SILENCE_S: t.Final = 3
 _FIRST_PAUSE_S: t.Final = 0.1
 _LONGEST_PAUSE_S: t.Final = 2.0
+#: For so long a 401 is taken for a credential that is just being renewed, where something renews it.
+_RENEWAL_S: t.Final = 10.0
+#: Objects of one answer, some 10 MB of JSON. Up to so many are one request, however many they are.
+_PAGE: t.Final = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +92,7 @@ class KubeApi:
         self.deadline_s = deadline_s
         self.fence: float | None = None
         self._resources: dict[str, dict[str, _Resource]] = {}
+        self._refused_since: float | None = None
 
     def get(self, ref: Ref) -> JsonObject | None:
         """The object, or None when it does not exist."""
@@ -81,10 +100,56 @@ class KubeApi:
 
     def list(self, api_version: str, kind: str, namespace: str | None, labels: str = "") -> list[JsonObject]:
         """All objects of a kind, by label selector. Each one says its own kind, as `get` does."""
+        return self.list_raw(api_version, kind, namespace, labels)[0]
+
+    def list_raw(
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None,
+        labels: str = "",
+        trim: Trim | None = None,
+    ) -> tuple[JsonObjects, str]:
+        """As `list`, with the resourceVersion to watch from. What `trim` makes of an object, or None, is kept.
+
+        It trims while the answer is parsed: 1000 pods of 9 kB are 59 MB as Python objects, and 8 MB when trimmed.
+        """
         ref = Ref(api_version, kind, "", namespace)
-        query = {"labelSelector": labels} if labels else {}
-        answer = self._json(f"list {ref}", Request("GET", self._path(ref), query)) or {}
-        return [{"apiVersion": api_version, "kind": kind, **item} for item in answer.get("items") or []]
+        query = {"limit": str(_PAGE)} | ({"labelSelector": labels} if labels else {})
+        kept: JsonObjects = []
+        while True:
+            answer = self._json(f"list {ref}", Request("GET", self._path(ref), query), trim=trim) or {}
+            kept += [{"apiVersion": api_version, "kind": kind, **item} for item in answer.get("items") or [] if item]
+            meta = answer.get("metadata") or {}
+            if not meta.get("continue"):
+                return kept, str(meta.get("resourceVersion") or "")
+            query = query | {"continue": meta["continue"]}
+
+    def watch(
+        self, api_version: str, kind: str, namespace: str | None, labels: str, *, version: str, lasting_s: int
+    ) -> Stream:
+        """Open a watch from a resourceVersion on, which the server ends after a time. One try; raises NoAnswer."""
+        query = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true"}
+        query |= {"timeoutSeconds": str(lasting_s)} | ({"labelSelector": labels} if labels else {})
+        request = Request("GET", self._path(Ref(api_version, kind, "", namespace)), query)
+        stream = self.transport.stream(request, _ATTEMPT_S, lasting_s + _SILENCE_S)
+        self._renewing(stream.status)
+        return stream
+
+    def trouble(self, what: str, met: Answer | NoAnswer) -> tuple[ApiError, float]:
+        """An answer that is none, as the error that it is, and the seconds that the server asks to wait."""
+        if isinstance(met, Answer):
+            return self._error(what, met), _retry_after(met)
+        kind = "timeout" if met.timeout else "unreachable"
+        return ApiError(f"{self.region}: {what}: {met}", kind=kind, region=self.region, retriable=True), 0.0
+
+    def text(self, path: str, query: Mapping[str, str]) -> str:
+        """What the API server has at that path, as it is: the log of a container is no JSON."""
+        what = f"read {path}"
+        answer = self._send(what, Request("GET", path, query), fenced=False)
+        if answer.status >= 300:
+            raise self._error(what, answer)
+        return answer.body.decode("utf-8", "replace")
 
     def create(self, obj: JsonObject, dry_run: bool = False) -> JsonObject:
         """Create; an object that exists is a conflict."""
@@ -172,13 +237,25 @@ class KubeApi:
             )
         return known[ref.kind]
 
-    def _json(self, what: str, request: Request, absent_ok: bool = False, fenced: bool = False) -> JsonObject | None:
+    def _json(
+        self,
+        what: str,
+        request: Request,
+        absent_ok: bool = False,
+        fenced: bool = False,
+        trim: Trim | None = None,
+    ) -> JsonObject | None:
         answer = self._send(what, request, fenced)
         if answer.status == 404 and absent_ok:
             return None
         if answer.status >= 300:
             raise self._error(what, answer)
-        return t.cast("JsonObject", json.loads(answer.body)) if answer.body else {}
+        try:
+            return t.cast("JsonObject", json.loads(answer.body, object_hook=_stored_only(trim))) if answer.body else {}
+        except ValueError as error:
+            # A proxy in between: a page to log in, or an answer that it cut.
+            problem = f"{self.region}: {what}: the answer is no JSON"
+            raise ApiError(problem, kind="server", status=answer.status, region=self.region, retriable=True) from error
 
     def _send(self, what: str, request: Request, fenced: bool) -> Answer:
         """Send until there is an answer that another try would not change, or the time is over."""
@@ -191,17 +268,12 @@ class KubeApi:
             wait = 0.0
             try:
                 answer = self.transport.request(request, max(0.1, min(_ATTEMPT_S, end - now)))
-                if (answer.status != 429 and answer.status < 500) or _is_refusal(answer):
+                busy = (answer.status == 429 or answer.status >= 500) and not _is_refusal(answer)
+                if not busy and not self._renewing(answer.status):
                     return answer
-                error = self._error(what, answer)
-                wait = _retry_after(answer)
+                error, wait = self.trouble(what, answer)
             except NoAnswer as problem:
-                error = ApiError(
-                    f"{self.region}: {what}: {problem}",
-                    kind="timeout" if problem.timeout else "unreachable",
-                    region=self.region,
-                    retriable=True,
-                )
+                error, _wait = self.trouble(what, problem)
                 if problem.hopeless:
                     raise error from problem
             wait = max(wait, random.uniform(pause / 2, pause))
@@ -226,9 +298,31 @@ class KubeApi:
             kind=_kind(answer),
             status=answer.status,
             region=self.region,
-            retriable=_kind(answer) in ("server", "conflict") and not conflicts,
+            retriable=(_kind(answer) in ("server", "conflict") and not conflicts) or self._renewing(answer.status),
             conflicts=conflicts,
         )
+
+    def _renewing(self, status: int) -> bool:
+        """Whether an answer is a refusal that may pass: the token has ended, and its file is about to be written."""
+        if status != 401:
+            self._refused_since = None
+            return False
+        now = self.clock.monotonic()
+        if self._refused_since is None:
+            self._refused_since = now
+        return self.transport.renews and now < self._refused_since + _RENEWAL_S
+
+
+def _stored_only(trim: Trim | None) -> t.Any:
+    """`trim` as a hook of the JSON parser, which calls it for every object in braces: only what is stored has a uid."""
+    if trim is None:
+        return None
+
+    def hook(found: JsonObject) -> JsonObject | None:
+        meta = found.get("metadata")
+        return trim(found) if isinstance(meta, dict) and "uid" in meta else found
+
+    return hook
 
 
 def _query(dry_run: bool) -> dict[str, str]:

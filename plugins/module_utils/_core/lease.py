@@ -30,6 +30,9 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube im
 
 LEASE_NAME: t.Final = "pincex-release"
 _TRIES: t.Final = 5
+#: A lease that looks lapsed is watched for so many of its durations. One without a renewal takes it; a holder that died
+#: right after a renewal is seen to be dead within two.
+_WATCHED: t.Final = 3
 
 
 class Lease:
@@ -45,9 +48,13 @@ class Lease:
         return None if obj is None else _state(obj)
 
     def acquire(self, me: str, lease_s: float) -> int:
-        """Take the lease and return the token. Raises Refused when somebody holds it."""
+        """Take the lease and return the token. Raises Refused when somebody holds it.
+
+        That takes three durations of the lease at most, by our own monotonic clock: by ours a holder's clock may be so
+        far behind that its lease looks lapsed for ever.
+        """
         seen: LeaseState | None = None
-        seen_at = self._clock.monotonic()
+        began = seen_at = self._clock.monotonic()
         conflicts = 0
         while conflicts < _TRIES:
             obj = self._kube.get(self._ref)
@@ -55,7 +62,14 @@ class Lease:
             if lease != seen:
                 seen, seen_at = lease, self._clock.monotonic()
             decided = decide_acquire(lease, me, self._clock.now(), self._clock.monotonic() - seen_at)
-            if decided is Watch.LAPSED:
+            if lease is not None and decided is Watch.LAPSED:
+                if self._clock.monotonic() - began >= _WATCHED * lease.duration_s:
+                    behind = self._clock.now() - lease.renewed_at
+                    raise Refused(
+                        f"{self._kube.region}: {lease.holder} holds the lock and renews it, by a clock that is "
+                        f"{behind:.0f} s behind ours",
+                        region=self._region,
+                    )
                 self._clock.sleep(0.5)
             elif isinstance(decided, int):
                 try:

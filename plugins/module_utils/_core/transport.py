@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pathlib
+import socket
 import ssl
 import tempfile
+import threading
+import time
 import traceback
 import typing as t
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
@@ -26,6 +30,12 @@ try:
     from kubernetes.config import ConfigException, kube_config
 except ImportError:
     IMPORT_ERROR = traceback.format_exc()
+
+_BUFFER: t.Final = 65536
+_RENEWAL_PAUSE_S: t.Final = 1.0
+_TLS_ENDED: t.Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+#: Entries of a kubeconfig's user that name where a credential comes from, instead of being it.
+_RENEWED: t.Final = {"tokenFile", "exec", "auth-provider"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,48 +68,167 @@ class NoAnswer(Exception):
         self.hopeless = hopeless
 
 
+class Stream(t.Protocol):
+    """An answer that goes on. `close` may be called from another thread than the one that reads."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    def lines(self) -> Iterator[bytes]:
+        """Whole lines as they come. Ends with the answer; raises NoAnswer when it breaks off or falls silent."""
+
+    def close(self) -> None: ...
+
+
 class Transport(t.Protocol):
     """The one thing that tests replace."""
 
+    #: Whether the credential may be renewed behind our back: by a token file or an exec plugin.
+    renews: bool
+
     def request(self, request: Request, timeout_s: float) -> Answer:
-        """Send one request. Raises NoAnswer when there is no answer."""
+        """Send one request. Raises NoAnswer when there is no whole answer in that time."""
+
+    def stream(self, request: Request, timeout_s: float, silence_s: float) -> Stream:
+        """Send one request. Raises NoAnswer when no answer begins in that time; `silence_s` holds for what follows."""
 
 
 class ClientTransport:
-    """The pool of a configured `kubernetes.client.ApiClient`."""
+    """The pool of a configured `kubernetes.client.ApiClient`; threads may share it.
 
-    def __init__(self, client: t.Any) -> None:
-        self._client = client
-        self._pool = client.rest_client.pool_manager
+    The client reads a token file once and for ever. So an answer 401 makes a new client out of the kubeconfig, with
+    whatever token, certificate or output of an exec plugin there is by then, and the request is sent again with it.
+    """
+
+    def __init__(self, connect: Callable[[], t.Any], renews: bool = False) -> None:
+        self.renews = renews
+        self._connect = connect
+        self._client = connect()
+        self._renewed_at = -_RENEWAL_PAUSE_S
+        self._lock = threading.Lock()
 
     def request(self, request: Request, timeout_s: float) -> Answer:
+        end = time.monotonic() + timeout_s
+        with _mapped(timeout_s):
+            answer = self._open(request, timeout_s)
+            body = bytearray()
+            for part in _parts(answer):
+                body += part
+                if time.monotonic() > end:
+                    # Whoever sends a byte now and then never reaches the time-out of one read.
+                    answer.close()
+                    raise NoAnswer(f"no whole answer within {timeout_s:.0f} s", timeout=True, sent=True)
+            return Answer(answer.status, bytes(body), answer.headers)
+
+    def stream(self, request: Request, timeout_s: float, silence_s: float) -> Stream:
+        with _mapped(timeout_s):
+            return _HttpStream(self._open(request, timeout_s), silence_s)
+
+    def _open(self, request: Request, timeout_s: float) -> t.Any:
+        answer = self._send(self._client, request, timeout_s)
+        if answer.status != 401 or not self._renew():
+            return answer
+        answer.close()
+        return self._send(self._client, request, timeout_s)
+
+    def _send(self, client: t.Any, request: Request, timeout_s: float) -> t.Any:
         headers = {"Accept": "application/json", "User-Agent": "pincex-zero-downtime"}
         if request.body is not None:
             headers["Content-Type"] = request.content_type
-        # Asked for every request: a token that an exec plugin gave may have ended.
-        for setting in self._client.configuration.auth_settings().values():
-            headers[setting["key"]] = setting["value"]
-        url = self._client.configuration.host.rstrip("/") + request.path
+        with self._lock:
+            # Asked for every request: a token that an exec plugin gave with its end may have ended.
+            for setting in client.configuration.auth_settings().values():
+                headers[setting["key"]] = setting["value"]
+        url = client.configuration.host.rstrip("/") + request.path
         if request.query:
             url += "?" + urllib.parse.urlencode(request.query)
+        return client.rest_client.pool_manager.request(
+            request.method,
+            url,
+            body=request.body,
+            headers=headers,
+            timeout=urllib3.Timeout(connect=min(3.0, timeout_s), read=timeout_s),
+            retries=False,
+            preload_content=False,
+        )
+
+    def _renew(self) -> bool:
+        """Read the kubeconfig again. False when that was only just done, or the file is not usable now."""
+        with self._lock:
+            # An exec plugin may take a second, and a credential that was revoked is refused for every request.
+            if time.monotonic() < self._renewed_at + _RENEWAL_PAUSE_S:
+                return False
+            try:
+                client = self._connect()
+            except Exception:
+                # Half a file raises whatever PyYAML and the look into it raise; the next 401 reads it again.
+                return False
+            finally:
+                self._renewed_at = time.monotonic()
+            # An exec plugin that failed is only logged by the client, which would then ask as nobody.
+            if self._client.configuration.api_key and not client.configuration.api_key:
+                return False
+            self._client = client
+            return True
+
+
+class _HttpStream:
+    """The body of one answer, line by line."""
+
+    def __init__(self, answer: t.Any, silence_s: float) -> None:
+        self.status = int(answer.status)
+        self.headers: Mapping[str, str] = answer.headers
+        self._answer = answer
+        self._silence_s = silence_s
+        # None when the answer ends with its connection; then it keeps the time-out of the request.
+        self._socket = getattr(answer.connection, "sock", None)
+        if self._socket is not None:
+            self._socket.settimeout(silence_s)
+
+    def lines(self) -> Iterator[bytes]:
         try:
-            answer = self._pool.request(
-                request.method,
-                url,
-                body=request.body,
-                headers=headers,
-                timeout=urllib3.Timeout(connect=min(3.0, timeout_s), read=timeout_s),
-                retries=False,
-            )
-        except urllib3.exceptions.SSLError as error:
-            raise NoAnswer(str(error), timeout=False, sent=False, hopeless=True) from error
-        except (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.NewConnectionError) as error:
-            raise NoAnswer(_plain(error), timeout=False, sent=False) from error
-        except urllib3.exceptions.ReadTimeoutError as error:
-            raise NoAnswer(f"no answer within {timeout_s:.0f} s", timeout=True, sent=True) from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise NoAnswer(_plain(error), timeout=False, sent=True) from error
-        return Answer(answer.status, answer.data, answer.headers)
+            with _mapped(self._silence_s):
+                yield from split_lines(_parts(self._answer))
+        finally:
+            self._answer.close()
+
+    def close(self) -> None:
+        """Wakes up the thread that reads: closing what another thread reads from would wait for its time-out."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def split_lines(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Whole lines, however the bytes are cut; what stands behind the last line end is half a line, and dropped."""
+    rest = b""
+    for part in parts:
+        *lines, rest = (rest + part).split(b"\n")
+        yield from lines
+
+
+def _parts(answer: t.Any) -> Iterator[bytes]:
+    """The body as it comes in: `read` and `stream` of urllib3 wait until a whole buffer is full."""
+    while part := answer.read1(_BUFFER):
+        yield part
+    answer.release_conn()
+
+
+@contextlib.contextmanager
+def _mapped(timeout_s: float) -> Iterator[None]:
+    """What urllib3 raises, as NoAnswer."""
+    try:
+        yield
+    except urllib3.exceptions.SSLError as error:
+        # A server that is stopped ends connections in the middle of TLS; only what else is wrong with it will stay so.
+        ended = bool(error.args) and isinstance(error.args[0], _TLS_ENDED)
+        raise NoAnswer(str(error), timeout=False, sent=ended, hopeless=not ended) from error
+    except (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.NewConnectionError) as error:
+        raise NoAnswer(_plain(error), timeout=False, sent=False) from error
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise NoAnswer(f"no answer within {timeout_s:.0f} s", timeout=True, sent=True) from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise NoAnswer(_plain(error), timeout=False, sent=True) from error
 
 
 def _plain(error: Exception) -> str:
@@ -119,9 +248,10 @@ def open_transport(kubeconfig: str, context: str, region: str) -> Transport:
             system="controller",
             region=region,
         )
-    names = _contexts(kubeconfig, region)
-    if context not in names:
-        raise OptionError("context", f"{context} is not in {kubeconfig} (there are: {', '.join(names)})", region=region)
+    return ClientTransport(lambda: _client(kubeconfig, context, region), _renews(kubeconfig, context, region))
+
+
+def _client(kubeconfig: str, context: str, region: str) -> t.Any:
     configuration = Configuration()
     with tempfile.TemporaryDirectory(prefix="pincex-") as folder:
         try:
@@ -134,17 +264,31 @@ def open_transport(kubeconfig: str, context: str, region: str) -> Transport:
             raise OptionError(
                 "kubeconfig", f"context {context} of {kubeconfig} is not usable: {_first_line(error)}", region=region
             ) from error
-    return ClientTransport(client)
+    return client
 
 
-def _contexts(kubeconfig: str, region: str) -> list[str]:
-    """The names of all contexts. A file without a current one is fine, because none is ever taken by itself."""
+def _renews(kubeconfig: str, context: str, region: str) -> bool:
+    """Whether the user of a context has a credential that something renews. Raises OptionError without that context."""
+    entries = _entries(kubeconfig, region)
+    contexts = {str(entry["name"]): entry.get("context") or {} for entry in entries["contexts"]}
+    if context not in contexts:
+        known = ", ".join(contexts)
+        raise OptionError("context", f"{context} is not in {kubeconfig} (there are: {known})", region=region)
+    users = [entry["user"] for entry in entries["users"] if entry["name"] == contexts[context].get("user")]
+    return any(user and _RENEWED & user.keys() for user in users)
+
+
+def _entries(kubeconfig: str, region: str) -> dict[str, list[dict[str, t.Any]]]:
+    """All contexts and users. A file without a current context is fine, because none is ever taken by itself."""
     paths = [pathlib.Path(path) for path in kubeconfig.split(os.pathsep) if path]
     if not any(path.exists() for path in paths):
         raise OptionError("kubeconfig", f"{kubeconfig} does not exist", region=region)
     try:
         merged = kube_config.KubeConfigMerger(kubeconfig).config.value
-        return [str(entry.value["name"]) for entry in merged["contexts"]]
+        return {
+            "contexts": [dict(entry.value) for entry in merged["contexts"]],
+            "users": [dict(entry.value) for entry in merged.get("users") or []],
+        }
     except OSError as error:
         raise OptionError("kubeconfig", f"{kubeconfig} cannot be read: {error.strerror}", region=region) from error
     except Exception as error:

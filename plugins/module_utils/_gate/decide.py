@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Pincex release engineering
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verdict out of the states of workloads and metrics, with its reason in one sentence. Pure: no I/O, no clock."""
+"""The verdict out of the states of workloads and checks, with its reason in one sentence. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import math
 import typing as t
 from collections.abc import Sequence
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import decide_metric, decide_workload
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import decide_workload
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.check import SLACK_S, CheckState
 
 Verdict = t.Literal["pass", "fail", "hold"]
-#: What a verdict rests on. Only `workload`, `deadline` and `metric` speak against the version.
+#: What a verdict rests on. Only `workload`, `deadline` and `metric` (a check of any kind) speak against the version.
 Cause = t.Literal["", "workload", "deadline", "metric", "no_evidence", "thin_evidence", "undone"]
 Thin = t.Literal["fail", "ask", "pass_on_workloads"]
 
@@ -35,7 +36,7 @@ class Situation:
     """Everything at one instant. Durations are of the monotonic clock."""
 
     workloads: Sequence[decide_workload.State]
-    metrics: Sequence[decide_metric.State]
+    checks: Sequence[CheckState]
     now: float
     #: Since when all workloads are ready without a break, and when they were for the first time.
     ready_since: float | None
@@ -56,11 +57,13 @@ class Judgement:
     verdict: Verdict | None
     reason: str
     cause: Cause = ""
+    #: The services that a `fail` speaks of; empty when it speaks of none in particular.
+    services: frozenset[str] = frozenset()
 
 
 def judge(rules: Rules, at: Situation) -> Judgement:
     """The first rule that speaks decides. What is bad comes before what is missing, and that before what is good."""
-    for rule in (_doomed, _outside, _blind, _late, _good, _thin):
+    for rule in (_doomed, _outside, _lost, _blind, _late, _good, _thin):
         judgement = rule(rules, at)
         if judgement is not None:
             return judgement
@@ -74,54 +77,67 @@ def glance(rules: Rules, at: Situation) -> Judgement:
 
 
 def _doomed(_rules: Rules, at: Situation) -> Judgement | None:
-    failed = [state.detail for state in at.workloads if state.status == "failed"]
-    return Judgement("fail", "; ".join(failed), "workload") if failed else None
+    failed = [state for state in at.workloads if state.status == "failed"]
+    if not failed:
+        return None
+    return Judgement("fail", "; ".join(state.detail for state in failed), "workload", _services_of(failed))
 
 
 def _outside(_rules: Rules, at: Situation) -> Judgement | None:
-    bad = [state for state in at.metrics if state.status == "bad" and state.check.critical]
+    bad = [state for state in _critical(at) if state.status == "bad"]
     if not bad:
         return None
-    return Judgement("fail", sentence(max(bad, key=lambda state: state.nearness)), "metric")
+    return Judgement("fail", max(bad, key=_nearness).sentence, "metric", _named(bad))
+
+
+def _lost(_rules: Rules, at: Situation) -> Judgement | None:
+    lost = [state for state in _critical(at) if state.status == "lost"]
+    if not lost:
+        return None
+    reason = f"no evidence, which its policy does not wait for: {'; '.join(state.sentence for state in lost)}"
+    return Judgement("fail", reason, "no_evidence", _named(lost))
 
 
 def _blind(rules: Rules, at: Situation) -> Judgement | None:
-    lost = [(at.now - at.unread_since, at.unread)] if at.unread_since is not None else []
+    lost: list[tuple[float, str, str]] = []
+    if at.unread_since is not None:
+        lost.append((at.now - at.unread_since, at.unread, ""))
     for state in _critical(at):
         # Pods that are still starting have no metrics: the deadline of the workloads watches over that.
         since = at.first_ready if state.seen_at is None else state.seen_at
         if state.status == "blind" and since is not None:
-            lost.append((at.now - since, f"{state.check.name}: {state.detail}"))
-    longest, what = max(lost, default=(0.0, ""))
+            lost.append((at.now - since, state.sentence, state.service))
+    longest, what, service = max(lost, default=(0.0, "", ""))
     if longest <= rules.blind_s:
         return None
     reason = f"no evidence for {longest:.1f} s (limit {rules.blind_s:g} s): {what}"
-    return Judgement("fail" if rules.traffic else "hold", reason, "no_evidence")
+    services = frozenset({service} if service else ())
+    return Judgement("fail" if rules.traffic else "hold", reason, "no_evidence", services)
 
 
 def _late(rules: Rules, at: Situation) -> Judgement | None:
     if at.unready_s <= rules.deadline_s or _ready(at):
         return None
-    waiting = "; ".join(state.detail for state in at.workloads if state.status != "ready")
-    return Judgement(
-        "fail", f"not ready for {at.unready_s:.1f} s (limit {rules.deadline_s:g} s): {waiting}", "deadline"
-    )
+    waiting = [state for state in at.workloads if state.status != "ready"]
+    what = "; ".join(state.detail for state in waiting)
+    reason = f"not ready for {at.unready_s:.1f} s (limit {rules.deadline_s:g} s): {what}"
+    return Judgement("fail", reason, "deadline", _services_of(waiting))
 
 
 def _good(rules: Rules, at: Situation) -> Judgement | None:
     if not _ready(at) or at.unread_since is not None or at.ready_since is None:
         return None
     critical = _critical(at)
-    if any(state.status != "good" or state.good_s < rules.observe_s - decide_metric.SLACK_S for state in critical):
+    if any(state.status != "good" or state.good_s < rules.observe_s - SLACK_S for state in critical):
         return None
     watched = at.now - at.ready_since
     if watched < rules.observe_s:
         return None
     reason = _workloads_ready(at)
     if critical:
-        closest = max(critical, key=lambda state: state.nearness)
+        closest = max(critical, key=_nearness)
         reason += "; " if reason else ""
-        reason += f"{len(critical)} checks good for {rules.observe_s:g} s, closest: {sentence(closest)}"
+        reason += f"{len(critical)} checks good for {rules.observe_s:g} s, closest: {closest.sentence}"
     return Judgement("pass", reason + _warnings(at))
 
 
@@ -134,15 +150,34 @@ def _thin(rules: Rules, at: Situation) -> Judgement | None:
         return None
     reason = f"not enough evidence within {at.ready_s:.1f} s: {_pending(rules, at)}"
     if rules.on_thin_evidence == "fail":
-        return Judgement("fail", reason, "thin_evidence")
+        return Judgement("fail", reason, "thin_evidence", _named(_open(at)))
     only_thin = all(state.status in ("good", "thin") for state in _critical(at)) and at.unread_since is None
     if rules.on_thin_evidence == "pass_on_workloads" and at.workloads and only_thin:
         return Judgement("pass", f"{_workloads_ready(at)}, passed on workloads alone; {reason}", "thin_evidence")
     return Judgement("hold", reason, "thin_evidence")
 
 
-def _critical(at: Situation) -> list[decide_metric.State]:
-    return [state for state in at.metrics if state.check.critical]
+def _critical(at: Situation) -> list[CheckState]:
+    return [state for state in at.checks if state.critical]
+
+
+def _open(at: Situation) -> list[CheckState]:
+    return [state for state in _critical(at) if state.status != "good"]
+
+
+def _nearness(state: CheckState) -> float:
+    return state.nearness
+
+
+def _named(states: Sequence[CheckState]) -> frozenset[str]:
+    """Their services; none in particular when one of them speaks of no service."""
+    found = {state.service for state in states}
+    return frozenset() if "" in found else frozenset(found)
+
+
+def _services_of(states: Sequence[decide_workload.State]) -> frozenset[str]:
+    found = {state.wanted.service for state in states}
+    return frozenset() if "" in found else frozenset(found)
 
 
 def _ready(at: Situation) -> bool:
@@ -159,7 +194,7 @@ def _workloads_ready(at: Situation) -> str:
 def warnings(at: Situation) -> list[str]:
     """Checks that do not decide and are outside their limit or not visible."""
     return [
-        sentence(state) for state in at.metrics if not state.check.critical and state.status in ("bad", "over", "blind")
+        state.sentence for state in at.checks if not state.critical and state.status in ("bad", "over", "blind", "lost")
     ]
 
 
@@ -175,52 +210,23 @@ def _pending(rules: Rules, at: Situation) -> str:
     unready = [state.detail for state in at.workloads if state.status != "ready"]
     if unready:
         return "; ".join(unready)
-    open_checks = [state for state in _critical(at) if state.status != "good"]
-    if open_checks:
-        return "; ".join(sentence(state) for state in open_checks)
+    waiting = _open(at)
+    if waiting:
+        return "; ".join(state.sentence for state in waiting)
     return f"good so far, observed until {rules.observe_s:g} s of good samples"
-
-
-def sentence(state: decide_metric.State) -> str:
-    """Condition, value, limit, window, sample count."""
-    check = state.check
-    if state.status == "blind":
-        return f"{check.name} not visible ({state.detail})"
-    if state.status == "thin":
-        return f"{check.name} has {state.detail}"
-    side = ">" if check.maximum is not None else "<"
-    relation = side if state.value is not None and check.outside(state.value) else ("≤" if side == ">" else "≥")
-    text = f"{check.name} {number(state.value)} {relation} {check.limit:g}"
-    facts = []
-    if check.window:
-        facts.append(f"window {check.window}")
-    if state.outside_s or (check.for_s and state.status in ("bad", "over")):
-        facts.append(f"for {state.outside_s:.1f} s of {check.for_s:g} s")
-    if state.requests is not None:
-        facts.append(f"{state.requests:.0f} requests")
-    if state.failures is not None and state.status in ("bad", "over"):
-        facts.append(f"{state.failures:.0f} failures, {check.min_failures:g} count")
-    facts.append(f"{state.counts['valid']} samples")
-    return f"{text} ({', '.join(facts)})"
-
-
-def number(value: float | None) -> str:
-    return "nothing" if value is None else f"{value:.3g}"
 
 
 def live_line(rules: Rules, at: Situation) -> str:
     """One line for the terminal: the check closest to failing, pods ready, time left."""
     parts = []
     unready = [state.detail for state in at.workloads if state.status != "ready"]
-    seen = [state for state in _critical(at) if state.value is not None]
+    critical = _critical(at)
     if at.unread_since is not None:
         parts.append(at.unread)
     elif unready:
         parts.append(unready[0])
-    elif seen:
-        parts.append(sentence(max(seen, key=lambda state: state.nearness)))
-    else:
-        parts += [sentence(state) for state in _critical(at)[:1]]
+    elif critical:
+        parts.append(max(critical, key=_nearness).sentence)
     if at.workloads and not unready:
         ready, wanted = sum(s.ready for s in at.workloads), sum(max(s.desired, s.ready) for s in at.workloads)
         parts.append(f"{ready}/{wanted} pods ready")

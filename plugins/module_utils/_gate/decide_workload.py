@@ -13,6 +13,7 @@ import dataclasses
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.pod_problems import (
     JsonObject,
     Problem,
@@ -21,24 +22,57 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.pod_pro
     is_ready,
     pod_problems,
     shorten,
+    unready_container,
+    was_sent_away,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.workload_counts import (
+    KINDS,
+    Counts,
+    condition_of,
+    counts_of,
+    counts_of_pods,
+    observed,
+    parse_selector,
+    pods_of_newest,
+    selected,
 )
 
+__all__ = ["KINDS", "Cluster", "Grace", "Memory", "State", "Status", "Wanted", "judge_workloads"]
+
 _REVISION: t.Final = "deployment.kubernetes.io/revision"
-_DAEMON_GENERATION: t.Final = "deprecated.daemonset.template.generation"
+_EARLIER_REVISIONS: t.Final = "deployment.kubernetes.io/revision-history"
+#: A Job starts such pods again by itself, until its `backoffLimit` is reached; then it says Failed.
+_RETRIED_BY_JOB: t.Final = {"crash", "oom", "restarts", "pod_failed"}
+#: As many pods that are not ready are worth a question about why.
+_SUSPECTS: t.Final = 3
 
 Status = t.Literal["ready", "waiting", "failed"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """A workload that is to be ready. `min_ready` is how many pods there must be besides the workload's own wish."""
+    """A workload that is to be ready, or the pods of a label selector. Raises OptionError for one that is no selector.
+
+    `min_ready` is how many pods there must be besides the workload's own wish.
+    """
 
     kind: str
     name: str
     min_ready: int | None = None
+    #: The service that it belongs to, for the trip; empty for none in particular.
+    service: str = ""
+    #: For pods that no workload owns. Instead of a name.
+    selector: str = ""
+
+    def __post_init__(self) -> None:
+        if self.selector:
+            try:
+                parse_selector(self.selector)
+            except ValueError as error:
+                raise OptionError("workloads", f"selector {self.selector!r}: {error}") from error
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name}"
+        return f"pods of {self.selector}" if self.selector else f"{self.kind} {self.name}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,23 +81,25 @@ class Grace:
 
     crash_restarts: int = 1
     oom_kills: int = 0
+    restarts: int = 3
     image_pull_s: float = 30.0
     config_error_s: float = 10.0
     start_error_s: float = 10.0
     replica_failure_s: float = 10.0
     unschedulable_s: float = 300.0
+    missing_s: float = 10.0
 
     def allows(self, problem: Problem, lasted_s: float) -> bool:
-        if problem.kind == "crash":
-            return problem.count <= self.crash_restarts
-        if problem.kind == "oom":
-            return problem.count <= self.oom_kills
+        counts = {"crash": self.crash_restarts, "oom": self.oom_kills, "restarts": self.restarts}
+        if problem.kind in counts:
+            return problem.count <= counts[problem.kind]
         seconds = {
             "image_pull": self.image_pull_s,
             "config_error": self.config_error_s,
             "start_error": self.start_error_s,
             "replica_failure": self.replica_failure_s,
             "unschedulable": self.unschedulable_s,
+            "missing": self.missing_s,
         }
         # What is not in the list needs no patience: a tag that the registry does not have, a deadline that is over.
         return lasted_s < seconds.get(problem.kind, 0.0)
@@ -71,7 +107,7 @@ class Grace:
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """What was read in one round."""
+    """What was read in one round. `workloads` is by kind and name."""
 
     workloads: Mapping[tuple[str, str], JsonObject]
     replica_sets: Sequence[JsonObject] = ()
@@ -83,11 +119,13 @@ class Memory:
     """What the rounds before have seen.
 
     `since` is when a trouble was first seen without a break. `forgiven` is pod uid -> container -> exits from before
-    this gate: only pods that were ready at the first look have any, the others are what is judged.
+    this gate: only pods that were ready at the first look have any, the others are what is judged. `done` are Jobs that
+    were complete: `ttlSecondsAfterFinished` may take them away before everything else is ready.
     """
 
     since: Mapping[str, float] = dataclasses.field(default_factory=dict)
     forgiven: Mapping[str, Mapping[str, int]] | None = None
+    done: Mapping[Wanted, Counts] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,12 +139,18 @@ class State:
     desired: int = 0
     updated: int = 0
     ready: int = 0
+    #: The fatal one first.
     problems: tuple[Problem, ...] = ()
+    #: Pod and container of some pods of this revision that are not ready; no container where none has been made.
+    unready: tuple[tuple[str, str], ...] = ()
+    #: The ReplicaSet of this revision, if it is a Deployment's.
+    replica_set: str = ""
 
     def to_json(self) -> JsonObject:
         return {
             "kind": self.wanted.kind,
             "name": self.wanted.name,
+            "selector": self.wanted.selector,
             "status": self.status,
             "detail": self.detail,
             "desired": self.desired,
@@ -117,12 +161,14 @@ class State:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Counts:
-    desired: int
-    updated: int
-    ready: int
-    #: Empty when the controller is done.
-    waiting: str
+class _Subject:
+    """What is judged of one workload: its counts, the pods of its newest revision, and what else speaks of that."""
+
+    counts: Counts
+    pods: Sequence[JsonObject] = ()
+    #: Troubles that are not of a pod.
+    problems: tuple[Problem, ...] = ()
+    replica_set: str = ""
 
 
 def judge_workloads(
@@ -130,43 +176,83 @@ def judge_workloads(
 ) -> tuple[list[State], Memory]:
     """The state of every workload, in the order given, and what to remember for the next round."""
     forgiven = memory.forgiven if memory.forgiven is not None else _from_before(cluster.pods)
+    # One pass over all pods, and not one for each workload: there may be 500 of them.
+    owned = _Owned(cluster)
     since: dict[str, float] = {}
+    done = dict(memory.done)
     states = []
     for workload in wanted:
-        obj = cluster.workloads.get((workload.kind, workload.name))
-        if obj is None:
-            states.append(State(workload, "waiting", f"{workload} does not exist"))
-            continue
-        counts = _COUNTS[workload.kind](obj)
-        problems, fatal = [], None
-        for problem in _problems(workload.kind, obj, cluster, forgiven):
-            problems.append(problem)
+        subject = _subject(workload, cluster, owned)
+        if subject is None and workload in done:
+            subject = _Subject(done[workload])
+        elif workload.kind == "Job" and subject is not None:
+            done.pop(workload, None)
+            if not subject.counts.waiting:
+                done[workload] = subject.counts
+        problems: list[Problem] = []
+        fatal = None
+        for problem in _problems(workload, subject, forgiven):
             # By workload, not by pod: a pod that is made anew with the same trouble does not start the patience again.
             key = f"{workload}/{problem.container}/{problem.kind}"
             since[key] = memory.since.get(key, now)
-            if fatal is None and not grace.allows(problem, now - since[key]):
+            retried = workload.kind == "Job" and problem.kind in _RETRIED_BY_JOB
+            if fatal is None and not retried and not grace.allows(problem, now - since[key]):
                 fatal = problem
-        states.append(_state(workload, counts, tuple(problems), fatal))
-    return states, Memory(since, forgiven)
+                problems.insert(0, problem)
+            else:
+                problems.append(problem)
+        states.append(_state(workload, subject or _Subject(Counts(0, 0, 0)), tuple(problems), fatal))
+    return states, Memory(since, forgiven, done)
 
 
-def _state(wanted: Wanted, counts: _Counts, problems: tuple[Problem, ...], fatal: Problem | None) -> State:
-    status: Status = "waiting"
+def _problems(wanted: Wanted, subject: _Subject | None, forgiven: Mapping[str, Mapping[str, int]]) -> Iterator[Problem]:
+    if subject is None or (wanted.selector and not subject.pods and wanted.min_ready != 0):
+        yield Problem("missing", f"no pod matches {wanted.selector}" if wanted.selector else f"{wanted} does not exist")
+        return
+    yield from subject.problems
+    for pod in subject.pods:
+        yield from pod_problems(pod, forgiven.get(str(pod["metadata"].get("uid")), {}))
+
+
+def _state(wanted: Wanted, subject: _Subject, problems: tuple[Problem, ...], fatal: Problem | None) -> State:
+    counts = subject.counts
     least = max(counts.desired, 1) if wanted.min_ready is None else max(counts.desired, wanted.min_ready)
-    if fatal is not None:
+    status: Status = "waiting"
+    if problems and problems[0].kind == "missing":
+        status, detail = "failed" if fatal else "waiting", problems[0].message
+    elif fatal is not None:
         status, detail = "failed", f"{wanted}: {_sentence(fatal)}"
-    elif counts.waiting:
-        detail = f"{wanted}: {counts.waiting}"
-    elif counts.ready < least:
-        # Zero replicas are no proof of anything, unless the caller asks for none.
-        detail = f"{wanted}: {counts.ready} of {least} pods ready"
-        if counts.desired < least:
-            detail += f" (it is scaled to {counts.desired})"
     else:
-        status, detail = "ready", ""
-    if status == "waiting" and problems:
-        detail += f"; {_sentence(problems[0])}"
-    return State(wanted, status, detail, counts.desired, counts.updated, counts.ready, problems)
+        if counts.waiting:
+            detail = f"{wanted}: {counts.waiting}"
+        elif counts.ready < least:
+            # Zero replicas are no proof of anything, unless the caller asks for none.
+            detail = f"{wanted}: {counts.ready} of {least} pods ready"
+            if counts.desired < least:
+                detail += f" ({_WISH.get(wanted.kind, 'it wants')} {counts.desired})"
+        else:
+            status, detail = "ready", ""
+        if status == "waiting" and problems:
+            detail += f"; {_sentence(problems[0])}"
+    return State(
+        wanted,
+        status,
+        detail,
+        counts.desired,
+        counts.updated,
+        counts.ready,
+        problems,
+        () if status == "ready" else _unready(subject.pods),
+        subject.replica_set,
+    )
+
+
+_WISH: t.Final[Mapping[str, str]] = {
+    "Deployment": "it is scaled to",
+    "StatefulSet": "it is scaled to",
+    "DaemonSet": "nodes for it:",
+    "Pod": "there are",
+}
 
 
 def _sentence(problem: Problem) -> str:
@@ -181,6 +267,15 @@ def _sentence(problem: Problem) -> str:
     return f"{where}: {problem.message}" if where else problem.message
 
 
+def _unready(pods: Iterable[JsonObject]) -> tuple[tuple[str, str], ...]:
+    found = [
+        (_name(pod), unready_container(pod))
+        for pod in pods
+        if not is_ready(pod) and not was_sent_away(pod) and (pod.get("status") or {}).get("phase") != "Succeeded"
+    ]
+    return tuple(found[:_SUSPECTS])
+
+
 def _from_before(pods: Iterable[JsonObject]) -> dict[str, dict[str, int]]:
     """Exits of pods that are ready when the gate starts: a restart of last week is no news."""
     return {
@@ -193,175 +288,104 @@ def _from_before(pods: Iterable[JsonObject]) -> dict[str, dict[str, int]]:
 # Which pods and conditions speak of the revision that is judged.
 
 
-def _problems(
-    kind: str, obj: JsonObject, cluster: Cluster, forgiven: Mapping[str, Mapping[str, int]]
-) -> Iterator[Problem]:
-    if not _observed(obj):
-        # Conditions and pods are still those of the revision before.
-        return
-    pods, created = _pods_of(kind, obj, cluster)
-    for pod in pods:
-        yield from pod_problems(pod, forgiven.get(str(pod["metadata"].get("uid")), {}))
-    for condition in (obj.get("status") or {}).get("conditions") or []:
-        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            yield Problem("replica_failure", _condition(condition))
-        elif (
-            condition.get("type") == "Progressing"
-            and condition.get("status") == "False"
-            and condition.get("reason") == "ProgressDeadlineExceeded"
-            # Both times are the API server's. A condition from before the newest ReplicaSet is about another revision.
-            and str(condition.get("lastUpdateTime") or "") >= created
-        ):
-            yield Problem("progress_deadline", _condition(condition))
+class _Owned:
+    """Living pods and ReplicaSets by the uid of their owner, in the order of their names."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._pods = _by_owner(cluster.pods)
+        self._sets = _by_owner(cluster.replica_sets)
+
+    def pods(self, owner: JsonObject) -> list[JsonObject]:
+        return sorted(self._pods.get(_uid(owner), []), key=_name)
+
+    def sets(self, owner: JsonObject) -> list[JsonObject]:
+        return self._sets.get(_uid(owner), [])
 
 
-def _condition(condition: Mapping[str, t.Any]) -> str:
-    return shorten(f"{condition.get('reason') or condition['type']}: {condition.get('message') or ''}")
+def _by_owner(objects: Iterable[JsonObject]) -> dict[str, list[JsonObject]]:
+    found: dict[str, list[JsonObject]] = {}
+    for obj in objects:
+        meta = obj["metadata"]
+        if not meta.get("deletionTimestamp"):
+            for ref in meta.get("ownerReferences") or []:
+                found.setdefault(str(ref.get("uid")), []).append(obj)
+    return found
 
 
-def _pods_of(kind: str, obj: JsonObject, cluster: Cluster) -> tuple[list[JsonObject], str]:
-    """The living pods of the newest revision, and since when that revision exists."""
-    meta = obj["metadata"]
-    if kind == "Pod":
-        return [obj], ""
-    if kind == "Deployment":
-        newest = _newest_set(obj, cluster.replica_sets)
-        if newest is None:
-            return [], "9"
-        return _owned(cluster.pods, newest), str(newest["metadata"].get("creationTimestamp") or "")
-    pods = _owned(cluster.pods, obj)
-    if kind == "StatefulSet" and _strategy(obj) != "OnDelete":
-        revision = (obj.get("status") or {}).get("updateRevision")
-        pods = [pod for pod in pods if _label(pod, "controller-revision-hash") in ("", revision)]
-    if kind == "DaemonSet":
-        generation = str((meta.get("annotations") or {}).get(_DAEMON_GENERATION) or "")
-        pods = [pod for pod in pods if _label(pod, "pod-template-generation") in ("", generation)]
-    return pods, ""
+def _uid(obj: JsonObject) -> str:
+    return str(obj["metadata"].get("uid"))
 
 
-def _newest_set(deployment: JsonObject, replica_sets: Iterable[JsonObject]) -> JsonObject | None:
-    owned = _owned(replica_sets, deployment)
+def _name(obj: JsonObject) -> str:
+    return str(obj["metadata"].get("name"))
+
+
+def _subject(wanted: Wanted, cluster: Cluster, owned: _Owned) -> _Subject | None:
+    """What is judged of one workload, or None when it does not exist."""
+    if wanted.selector:
+        pods = sorted(selected(cluster.pods, parse_selector(wanted.selector)), key=_name)
+        return _Subject(counts_of_pods(pods), pods)
+    obj = cluster.workloads.get((wanted.kind, wanted.name))
+    if obj is None:
+        return None
+    counts = counts_of(wanted.kind, obj)
+    if wanted.kind == "Deployment":
+        return _deployment(obj, counts, owned)
+    if wanted.kind == "Pod":
+        return _Subject(counts, [obj])
+    pods = pods_of_newest(wanted.kind, obj, owned.pods(obj))
+    return _Subject(counts, pods, _job_problems(obj) if wanted.kind == "Job" else ())
+
+
+def _deployment(obj: JsonObject, counts: Counts, owned: _Owned) -> _Subject:
+    progress = _progress(obj)
+    if not observed("Deployment", obj):
+        # Without its ReplicaSet the controller gets no further than this, and never says that it has seen the revision.
+        stuck = progress.get("reason") == "ReplicaSetCreateError"
+        return _Subject(counts, problems=(Problem("replica_failure", _text(progress)),) if stuck else ())
+    newest = _newest_set(obj, owned)
+    paused = (obj.get("spec") or {}).get("paused") and not counts.updated
+    if newest is None or paused:
+        # A ReplicaSet with the Deployment's revision may still be that of the template before.
+        return _Subject(counts)
+    problems = []
+    # The Deployment's own condition may be a copy of that of an older ReplicaSet.
+    refused = condition_of(newest, "ReplicaFailure")
+    if refused is not None:
+        problems.append(Problem("replica_failure", _text(refused)))
+    if progress.get("reason") == "ProgressDeadlineExceeded" and _is_of(newest, progress):
+        problems.append(Problem("progress_deadline", _text(progress)))
+    return _Subject(counts, owned.pods(newest), tuple(problems), _name(newest))
+
+
+def _progress(obj: JsonObject) -> Mapping[str, t.Any]:
+    """The condition that a Deployment does not get on, or nothing."""
+    conditions = (obj.get("status") or {}).get("conditions") or []
+    return next((one for one in conditions if (one.get("type"), one.get("status")) == ("Progressing", "False")), {})
+
+
+def _is_of(newest: JsonObject, condition: Mapping[str, t.Any]) -> bool:
+    """Whether the condition is about this ReplicaSet. Both times are the API server's."""
+    meta = newest["metadata"]
+    if (meta.get("annotations") or {}).get(_EARLIER_REVISIONS):
+        # It was gone back to, so that it is older than the condition of what it replaces; the gate's deadline speaks.
+        return False
+    return str(condition.get("lastUpdateTime") or "") >= str(meta.get("creationTimestamp") or "")
+
+
+def _newest_set(deployment: JsonObject, owned: _Owned) -> JsonObject | None:
     revision = (deployment["metadata"].get("annotations") or {}).get(_REVISION)
-    same = [one for one in owned if (one["metadata"].get("annotations") or {}).get(_REVISION) == revision]
+    same = [
+        one for one in owned.sets(deployment) if (one["metadata"].get("annotations") or {}).get(_REVISION) == revision
+    ]
     return max(same, key=lambda one: str(one["metadata"].get("creationTimestamp") or ""), default=None)
 
 
-def _owned(objects: Iterable[JsonObject], owner: JsonObject) -> list[JsonObject]:
-    uid = owner["metadata"].get("uid")
-    return [
-        obj
-        for obj in objects
-        if not obj["metadata"].get("deletionTimestamp")
-        and any(ref.get("uid") == uid for ref in obj["metadata"].get("ownerReferences") or [])
-    ]
+def _job_problems(obj: JsonObject) -> tuple[Problem, ...]:
+    # FailureTarget comes first, while the pods that are left are being ended.
+    failed = condition_of(obj, "Failed") or condition_of(obj, "FailureTarget")
+    return (Problem("job_failed", _text(failed)),) if failed is not None else ()
 
 
-def _label(obj: JsonObject, name: str) -> str:
-    return str((obj["metadata"].get("labels") or {}).get(name) or "")
-
-
-def _strategy(obj: JsonObject) -> str:
-    return str(((obj.get("spec") or {}).get("updateStrategy") or {}).get("type") or "RollingUpdate")
-
-
-def _observed(obj: JsonObject) -> bool:
-    generation = obj["metadata"].get("generation")
-    return generation is None or "spec" not in obj or obj.get("kind") == "Pod" or _seen(obj) >= int(generation)
-
-
-def _seen(obj: JsonObject) -> int:
-    return int((obj.get("status") or {}).get("observedGeneration") or 0)
-
-
-# Whether the controller is done with its rollout.
-
-
-def _deployment(obj: JsonObject) -> _Counts:
-    spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    desired = int(spec.get("replicas", 1))
-    have = {
-        key: int(status.get(key) or 0) for key in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
-    }
-    updated, ready = have["updatedReplicas"], min(have["updatedReplicas"], have["readyReplicas"])
-    waiting = ""
-    if not _observed(obj):
-        waiting = "the controller has not seen this revision yet"
-        updated = ready = 0
-    elif spec.get("paused") and updated < desired:
-        waiting = "the rollout is paused"
-    elif updated < desired:
-        waiting = f"{updated} of {desired} pods are of the new revision"
-    elif have["replicas"] > updated:
-        waiting = f"{have['replicas'] - updated} pods of an old revision are still there"
-    elif have["readyReplicas"] < desired:
-        waiting = f"{have['readyReplicas']} of {desired} pods ready"
-    elif have["availableReplicas"] < desired:
-        waiting = f"{have['availableReplicas']} of {desired} pods available"
-    elif have["replicas"] > desired:
-        waiting = f"{have['replicas'] - desired} pods more than wanted"
-    return _Counts(desired, updated, ready, waiting)
-
-
-def _stateful_set(obj: JsonObject) -> _Counts:
-    spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    desired = int(spec.get("replicas", 1))
-    partition = int(((spec.get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition") or 0)
-    updated, ready = int(status.get("updatedReplicas") or 0), int(status.get("readyReplicas") or 0)
-    if status.get("updateRevision") and status.get("updateRevision") == status.get("currentRevision"):
-        # After a rollout the controller counts every pod as current.
-        updated = max(updated, int(status.get("currentReplicas") or 0))
-    available = int(status.get("availableReplicas", ready) or 0)
-    to_update = 0 if _strategy(obj) == "OnDelete" else max(0, desired - partition)
-    waiting = ""
-    if not _observed(obj):
-        waiting = "the controller has not seen this revision yet"
-        updated = ready = 0
-    elif updated < to_update:
-        waiting = f"{updated} of {to_update} pods are of the new revision"
-    elif int(status.get("replicas") or 0) > desired:
-        waiting = f"{int(status['replicas']) - desired} pods more than wanted"
-    elif ready < desired:
-        waiting = f"{ready} of {desired} pods ready"
-    elif available < desired:
-        waiting = f"{available} of {desired} pods available"
-    return _Counts(desired, updated, ready, waiting)
-
-
-def _daemon_set(obj: JsonObject) -> _Counts:
-    status = obj.get("status") or {}
-    desired = int(status.get("desiredNumberScheduled") or 0)
-    updated, ready = int(status.get("updatedNumberScheduled") or 0), int(status.get("numberReady") or 0)
-    available = int(status.get("numberAvailable") or 0)
-    waiting = ""
-    if not _observed(obj):
-        waiting = "the controller has not seen this revision yet"
-        updated = ready = 0
-    elif _strategy(obj) != "OnDelete" and updated < desired:
-        waiting = f"{updated} of {desired} pods are of the new revision"
-    elif ready < desired:
-        waiting = f"{ready} of {desired} pods ready"
-    elif available < desired:
-        waiting = f"{available} of {desired} pods available"
-    return _Counts(desired, updated, ready, waiting)
-
-
-def _pod(obj: JsonObject) -> _Counts:
-    done = (obj.get("status") or {}).get("phase") == "Succeeded"
-    ready = int((is_ready(obj) or done) and not obj["metadata"].get("deletionTimestamp"))
-    return _Counts(1, 1, ready, "" if ready else "the pod is not ready")
-
-
-_COUNTS: t.Final[Mapping[str, t.Callable[[JsonObject], _Counts]]] = {
-    "Deployment": _deployment,
-    "StatefulSet": _stateful_set,
-    "DaemonSet": _daemon_set,
-    "Pod": _pod,
-}
-
-#: Kinds that can be judged, with their API version.
-KINDS: t.Final[Mapping[str, str]] = {
-    "Deployment": "apps/v1",
-    "StatefulSet": "apps/v1",
-    "DaemonSet": "apps/v1",
-    "Pod": "v1",
-}
+def _text(condition: Mapping[str, t.Any]) -> str:
+    return shorten(f"{condition.get('reason') or condition['type']}: {condition.get('message') or ''}")

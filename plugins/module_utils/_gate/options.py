@@ -1,43 +1,38 @@
 # Copyright: (c) 2026, Pincex release engineering
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The gate's options, and what they mean. Everything that can be wrong with them is refused here."""
+"""The gate's options, and what they mean. Each kind of check refuses its own; what is common is refused here."""
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.arguments import CLUSTER, RELEASE, merge
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import (
+    counter_check,
+    health_check,
+    metric_check,
+    replay,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.check import Checker
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide import Rules
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_metric import Check
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_workload import KINDS, Grace, Wanted
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.gate import Question
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.prometheus import (
+    HttpTransport,
+    MetricProvider,
+    Prometheus,
+)
 
 Params = Mapping[str, t.Any]
 
 _GRACE: t.Final = {
-    "crash_restarts": {"type": "int", "default": 1},
-    "oom_kills": {"type": "int", "default": 0},
-    "image_pull_s": {"type": "float", "default": 30.0},
-    "config_error_s": {"type": "float", "default": 10.0},
-    "start_error_s": {"type": "float", "default": 10.0},
-    "replica_failure_s": {"type": "float", "default": 10.0},
-    "unschedulable_s": {"type": "float", "default": 300.0},
-}
-
-_METRIC: t.Final = {
-    "name": {"type": "str", "required": True},
-    "query": {"type": "str", "required": True},
-    "max": {"type": "float"},
-    "min": {"type": "float"},
-    "for_s": {"type": "float", "default": 0.0},
-    "min_samples_query": {"type": "str"},
-    "min_requests": {"type": "float", "default": 0.0},
-    "min_failures": {"type": "float", "default": 0.0},
-    "age_query": {"type": "str"},
-    "weight": {"type": "str", "choices": ["critical", "warning"], "default": "critical"},
+    field.name: {"type": "int" if isinstance(field.default, int) else "float", "default": field.default}
+    for field in dataclasses.fields(Grace)
 }
 
 _PROMETHEUS: t.Final = {
@@ -49,22 +44,35 @@ _PROMETHEUS: t.Final = {
     "stale_s": {"type": "float", "default": 30.0},
 }
 
+_WORKLOAD: t.Final = {
+    "kind": {"type": "str", "choices": list(KINDS), "required": True},
+    "name": {"type": "str"},
+    "selector": {"type": "str"},
+    "min_ready": {"type": "int"},
+    "service": {"type": "str", "default": ""},
+}
+
+_TRIP: t.Final = {
+    "service": {"type": "str", "required": True},
+    "route": {"type": "str", "required": True},
+    "weights": {"type": "dict", "required": True},
+    "depends_on": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def _list_of(options: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return {"type": "list", "elements": "dict", "default": [], "options": options}
+
+
 ARGUMENT_SPEC: t.Final[dict[str, dict[str, t.Any]]] = merge(
     CLUSTER,
     RELEASE,
     {
-        "workloads": {
-            "type": "list",
-            "elements": "dict",
-            "default": [],
-            "options": {
-                "kind": {"type": "str", "choices": list(KINDS), "required": True},
-                "name": {"type": "str", "required": True},
-                "min_ready": {"type": "int"},
-            },
-        },
+        "workloads": _list_of(_WORKLOAD),
         "workload_grace": {"type": "dict", "options": _GRACE, "apply_defaults": True},
-        "metrics": {"type": "list", "elements": "dict", "default": [], "options": _METRIC},
+        "metrics": _list_of(metric_check.SPEC),
+        "counters": _list_of(counter_check.SPEC),
+        "health": _list_of(health_check.SPEC),
         "prometheus": {"type": "dict", "options": _PROMETHEUS},
         "observe_s": {"type": "float", "default": 0.0},
         "interval_s": {"type": "float", "default": 5.0},
@@ -73,13 +81,10 @@ ARGUMENT_SPEC: t.Final[dict[str, dict[str, t.Any]]] = merge(
         "evidence_max_s": {"type": "float", "default": 900.0},
         "on_thin_evidence": {"type": "str", "choices": ["fail", "ask", "pass_on_workloads"], "default": "fail"},
         "traffic": {"type": "bool", "default": True},
-        "trip": {
-            "type": "dict",
-            "options": {
-                "routes": {"type": "list", "elements": "str", "required": True},
-                "to": {"type": "str", "choices": ["blue", "green"], "required": True},
-            },
-        },
+        "since": {"type": "float"},
+        "trip": _list_of(_TRIP),
+        "replay": {"type": "dict", "options": replay.SPEC},
+        "log_lines": {"type": "int", "default": 20},
         "fail_on": {
             "type": "list",
             "elements": "str",
@@ -91,22 +96,22 @@ ARGUMENT_SPEC: t.Final[dict[str, dict[str, t.Any]]] = merge(
 
 
 def question_of(params: Params) -> Question:
-    """What is to be judged. Raises OptionError naming the option."""
-    if not params["workloads"] and not params["metrics"]:
-        raise OptionError("workloads", "name workloads or metrics; a gate that looks at nothing would always pass")
-    if params["metrics"] and not params["prometheus"]:
-        raise OptionError("prometheus", "metrics need a prometheus.url")
-    if params["trip"] and not params["trip"]["routes"]:
-        raise OptionError("trip.routes", "name at least one route")
+    """What is to be judged, besides the checks. Raises OptionError naming the option."""
+    if not any(params[option] for option in ("workloads", "metrics", "counters", "health")):
+        problem = "name workloads, metrics, counters or health; a gate that looks at nothing would always pass"
+        raise OptionError("workloads", problem)
+    if (params["metrics"] or params["counters"]) and not params["prometheus"]:
+        raise OptionError("prometheus", f"{'metrics' if params['metrics'] else 'counters'} need a prometheus.url")
     if params["interval_s"] <= 0:
         raise OptionError("interval_s", "has to be more than 0")
-    for option in ("observe_s", "deadline_s", "blind_s", "evidence_max_s"):
+    for option in ("observe_s", "deadline_s", "blind_s", "evidence_max_s", "log_lines"):
         if params[option] < 0:
             raise OptionError(option, "cannot be negative")
+    if params["replay"] and not (params["metrics"] or params["counters"]):
+        raise OptionError("replay", "needs metrics or counters; nobody has recorded pods and health endpoints")
     return Question(
-        workloads=[Wanted(item["kind"], item["name"], item["min_ready"]) for item in params["workloads"]],
+        workloads=[_workload(item) for item in params["workloads"]],
         grace=Grace(**params["workload_grace"]),
-        checks=_checks(params["metrics"]),
         rules=Rules(
             observe_s=params["observe_s"],
             deadline_s=params["deadline_s"],
@@ -116,38 +121,58 @@ def question_of(params: Params) -> Question:
             traffic=params["traffic"],
         ),
         interval_s=params["interval_s"],
-        stale_s=params["prometheus"]["stale_s"] if params["prometheus"] else 0.0,
         title=params["step"],
     )
 
 
-def _checks(metrics: list[Params]) -> list[Check]:
-    names: set[str] = set()
-    checks = []
-    for metric in metrics:
-        name = metric["name"]
-        if name in names:
-            raise OptionError("metrics", f"{name} stands in it twice")
-        names.add(name)
-        if (metric["max"] is None) == (metric["min"] is None):
-            raise OptionError("metrics", f"{name}: give either max or min")
-        for option in ("min_requests", "min_failures"):
-            if metric[option] and not metric["min_samples_query"]:
-                raise OptionError("metrics", f"{name}: {option} needs a min_samples_query that counts the requests")
-        if metric["min_failures"] and metric["max"] is None:
-            raise OptionError("metrics", f"{name}: min_failures goes with max, for a share of failures")
-        checks.append(
-            Check(
-                name=name,
-                query=metric["query"],
-                maximum=metric["max"],
-                minimum=metric["min"],
-                for_s=metric["for_s"],
-                min_samples_query=metric["min_samples_query"],
-                age_query=metric["age_query"],
-                min_requests=metric["min_requests"],
-                min_failures=metric["min_failures"],
-                critical=metric["weight"] == "critical",
-            )
-        )
-    return checks
+def _workload(item: Params) -> Wanted:
+    if bool(item["name"]) == bool(item["selector"]):
+        raise OptionError("workloads", f"{item['kind']}: give either a name or, for pods, a selector")
+    if item["selector"] and item["kind"] != "Pod":
+        raise OptionError("workloads", f"{item['kind']}: only pods are found by a selector")
+    return Wanted(
+        item["kind"], item["name"] or "", item["min_ready"], service=item["service"], selector=item["selector"] or ""
+    )
+
+
+def provider_of(params: Params, clock: Clock) -> Prometheus | None:
+    """The metric provider, or None when nothing is asked of one."""
+    options = params["prometheus"]
+    if not (params["metrics"] or params["counters"]) or not options:
+        return None
+    return Prometheus(
+        options["url"],
+        clock,
+        HttpTransport(clock, options["ca_cert"]),
+        headers={name: str(value) for name, value in (options["headers"] or {}).items()},
+        token_file=options["token_file"],
+        timeout_s=options["timeout_s"],
+    )
+
+
+def metric_checkers_of(params: Params, provider: MetricProvider | None, since: float | None) -> list[Checker]:
+    """The checks that ask the provider. `since` is in its own time. Raises OptionError naming the option."""
+    if provider is None:
+        return []
+    stale_s, gap_s = params["prometheus"]["stale_s"], _gap_s(params)
+    return [
+        *metric_check.checkers_of(params["metrics"], provider, stale_s=stale_s, gap_s=gap_s),
+        *counter_check.checkers_of(
+            params["counters"],
+            provider,
+            window_s=max(2 * stale_s, 4 * params["interval_s"]),
+            stale_s=stale_s,
+            since=since,
+            gap_s=gap_s,
+        ),
+    ]
+
+
+def health_checkers_of(params: Params, clock: Clock) -> list[Checker]:
+    """The checks that ask endpoints. Raises OptionError naming the option."""
+    return health_check.checkers_of(params["health"], clock, gap_s=_gap_s(params), interval_s=params["interval_s"])
+
+
+def _gap_s(params: Params) -> float:
+    """Two samples further apart than this have a gap between them, even if nobody tried to measure in it."""
+    return max(2.0 * float(params["interval_s"]), 1.0)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_metric import Reading
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.readings import RawSeries, Reading
 
 # kubernetes.client brings it. Missing libraries are told by the connection to the cluster, with a better sentence.
 try:
@@ -24,7 +24,12 @@ try:
 except ImportError:
     HAVE_URLLIB3 = False
 
-_LARGEST_ANSWER: t.Final = 4_000_000
+JsonObject = dict[str, t.Any]
+
+#: An hour of raw samples, or a page of a range query, of some dozen series.
+_LARGEST_ANSWER: t.Final = 64_000_000
+#: Steps in one range query; Prometheus refuses more than 11,000.
+_PAGE: t.Final = 10_000
 
 
 class MetricProvider(t.Protocol):
@@ -35,6 +40,9 @@ class MetricProvider(t.Protocol):
 
     def read(self, query: str, at: float) -> Reading:
         """One number, or why there is none. Raises OptionError for a query that can never work."""
+
+    def raw(self, selector: str, at: float, window_s: float) -> RawSeries:
+        """The raw samples of the last `window_s` before `at`. Raises OptionError for what is no selector."""
 
 
 class NoAnswer(Exception):
@@ -71,10 +79,11 @@ class HttpTransport:
                 preload_content=False,
             )
             body = b""
-            for part in answer.stream(65536):
+            # read1 comes back with what is there. The others wait for a full part, and a server that sends a byte now
+            # and then never reaches the time-out of one read (seen: 4 s at a limit of 0.5 s).
+            while part := answer.read1(65536):
                 body += part
                 if self._clock.monotonic() > end:
-                    # A server that sends a byte now and then never reaches the time-out of one read.
                     answer.close()
                     raise NoAnswer(f"no whole answer within {timeout_s:g} s")
                 if len(body) > _LARGEST_ANSWER:
@@ -140,18 +149,61 @@ class Prometheus:
             return self._away
         return self._ask(query, at)
 
+    def raw(self, selector: str, at: float, window_s: float) -> RawSeries:
+        if self._away is not None:
+            return RawSeries("error", detail=self._away.detail)
+        query = f"{selector}[{math.ceil(1000 * window_s)}ms]"
+        answer = self._get("query", {"query": query, "time": f"{at:.3f}"}, query)
+        if isinstance(answer, Reading):
+            return RawSeries("error", detail=answer.detail)
+        if answer.get("resultType") != "matrix":
+            raise OptionError("counters", f"{selector!r} is no selector of a counter")
+        try:
+            samples = {_labels(series["metric"]): _pairs(series["values"]) for series in answer["result"]}
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return RawSeries("error", detail="Prometheus answered something that is no series")
+        if not samples:
+            return RawSeries("no_data", detail="the selector found no series")
+        return RawSeries("series", samples)
+
+    def range(self, query: str, start: float, end: float, step_s: float) -> list[tuple[float, Reading]]:
+        """The query's value at every step from start to end; a step without a value is missing. A page that cannot be
+        read is one point of kind `error`."""
+        points: list[tuple[float, Reading]] = []
+        while start <= end:
+            stop = min(end, start + (_PAGE - 1) * step_s)
+            parameters = {"query": query, "start": f"{start:.3f}", "end": f"{stop:.3f}", "step": f"{step_s:g}"}
+            points += self._page(query, parameters, start)
+            start += _PAGE * step_s
+        return points
+
+    def _page(self, query: str, parameters: Mapping[str, str], start: float) -> list[tuple[float, Reading]]:
+        answer = self._get("query_range", parameters, query)
+        if isinstance(answer, Reading):
+            return [(start, answer)]
+        try:
+            found = [_pairs(series["values"]) for series in answer["result"]]
+        except (KeyError, TypeError, ValueError):
+            return [(start, Reading("error", detail="Prometheus answered something that is no series"))]
+        values: dict[float, list[float]] = {}
+        for at, value in (pair for pairs in found for pair in pairs):
+            values.setdefault(at, []).append(value)
+        return [(at, _only(values[at])) for at in sorted(values)]
+
     def _ask(self, query: str, at: float | None) -> Reading:
-        parameters = {"query": query, "timeout": f"{self._timeout_s:g}s"}
-        if at is not None:
-            parameters["time"] = f"{at:.3f}"
+        answer = self._get("query", {"query": query} | ({} if at is None else {"time": f"{at:.3f}"}), query)
+        return answer if isinstance(answer, Reading) else _number(answer, query)
+
+    def _get(self, path: str, parameters: Mapping[str, str], query: str) -> JsonObject | Reading:
+        """The data of one answer, or why there is none."""
+        asked = urllib.parse.urlencode({**parameters, "timeout": f"{self._timeout_s:g}s"})
         try:
             headers = {"Accept": "application/json", **self._headers, **self._token()}
-            url = f"{self._url}/api/v1/query?{urllib.parse.urlencode(parameters)}"
-            status, body = self._transport.get(url, headers, self._timeout_s)
+            status, body = self._transport.get(f"{self._url}/api/v1/{path}?{asked}", headers, self._timeout_s)
         except (NoAnswer, OSError) as error:
             self._away = Reading("error", detail=f"Prometheus does not answer: {error}")
             return self._away
-        return _reading(status, body, query)
+        return _data(status, body, query)
 
     def _token(self) -> dict[str, str]:
         if self._token_file is None:
@@ -160,7 +212,7 @@ class Prometheus:
         return {"Authorization": f"Bearer {pathlib.Path(self._token_file).read_text(encoding='utf-8').strip()}"}
 
 
-def _reading(status: int, body: bytes, query: str) -> Reading:
+def _data(status: int, body: bytes, query: str) -> JsonObject | Reading:
     """The one place that knows what Prometheus' answers mean."""
     try:
         answer = json.loads(body)
@@ -172,18 +224,34 @@ def _reading(status: int, body: bytes, query: str) -> Reading:
         raise OptionError("metrics", f"Prometheus refuses the query {query!r}: {str(answer.get('error'))[:200]}")
     if status != 200 or answer.get("status") != "success":
         return Reading("error", detail=f"Prometheus answered {status}: {str(answer.get('error') or '')[:200]}")
-    data = answer.get("data") or {}
-    kind, result = data.get("resultType"), data.get("result")
+    data = answer.get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("result"), list):
+        return Reading("error", detail="Prometheus answered without a result")
+    return data
+
+
+def _number(data: JsonObject, query: str) -> Reading:
+    kind, result = data.get("resultType"), data["result"]
     if kind in ("matrix", "string"):
         raise OptionError("metrics", f"{query!r} gives a {kind}; a check needs one number")
-    if kind == "scalar":
-        return _value(result)
-    return _vector(result)
+    return _value(result) if kind == "scalar" else _vector(result)
 
 
-def _vector(result: t.Any) -> Reading:
-    if not isinstance(result, list):
-        return Reading("error", detail="Prometheus answered without a result")
+def _only(values: list[float]) -> Reading:
+    if len(values) > 1:
+        return Reading("many", detail=f"the query found {len(values)} series, a check needs one")
+    return Reading("value", values[0])
+
+
+def _labels(metric: Mapping[str, str]) -> str:
+    return ",".join(f'{name}="{value}"' for name, value in sorted(metric.items()) if name != "__name__")
+
+
+def _pairs(values: t.Any) -> list[tuple[float, float]]:
+    return [(float(at), float(value)) for at, value in values]
+
+
+def _vector(result: list[t.Any]) -> Reading:
     if not result:
         return Reading("no_data", detail="the query found no series")
     if len(result) > 1:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing as t
 from collections.abc import Mapping
 
@@ -32,14 +33,24 @@ def weights_problem(weights: Mapping[str, t.Any]) -> str | None:
 
 
 def gaining(before: Weights | None, after: Weights) -> list[str]:
-    """The slots that get more traffic than they had."""
+    """The slots that get a larger share than they had. Somebody else's weights may have any sum."""
     old = before or {}
-    return [slot for slot in SLOTS if after[slot] > old.get(slot, 0)]
+    total = sum(old.values())
+    return [slot for slot in SLOTS if after[slot] * max(total, 1) > 100 * old.get(slot, 0)]
 
 
 def not_enough(slot: str, ready: int, needed: int) -> str | None:
     """Why a slot must not get more traffic now."""
     return None if ready >= needed else f"{slot} has {ready} ready pods and needs {needed} before it gets more traffic"
+
+
+def pods_for(share: int, ready: Mapping[str, int]) -> int:
+    """How many ready pods a slot should have for that share of the traffic, in percent.
+
+    All of it needs as many as the larger slot has: a release gives the new slot the size of the live one, and whichever
+    the load has made larger since says how many there have to be. The sum of both would be twice what was needed.
+    """
+    return max(1, math.ceil(share * max(ready.values()) / 100))
 
 
 @dataclasses.dataclass(frozen=True)

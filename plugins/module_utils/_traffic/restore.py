@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change, Entry
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_weights import Touched, way_back
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.probe import Probe
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.route import SLOTS, weights_of, with_weights
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.routes import Routes, Shift
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.routes import TAKEN_BACK, Routes, Shift
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.set_back import SetBack, set_back
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.shift import Answers, prove, text_of
-
-_TRIES = 5
 
 
 def touched_routes(entries: Sequence[Entry]) -> dict[str, Touched]:
@@ -32,13 +30,19 @@ def touched_routes(entries: Sequence[Entry]) -> dict[str, Touched]:
                 service, _dash, slot = change.ref.name.rpartition("-")
                 if slot in SLOTS and _replaced(change):
                     replaced.setdefault(service, set()).add(slot)
+    # What the gate tripped before this release had shifted it is no state to go back to.
+    first = {
+        name: shifted[0]
+        for name, changes in weights.items()
+        if (shifted := [change for change in changes if TAKEN_BACK not in change.fields])
+    }
     found = {}
-    for name in dict.fromkeys([*weights, *replaced]):
-        changes = weights.get(name, [])
-        first = changes[0] if changes else None
+    for name in dict.fromkeys([*first, *replaced]):
+        changes = weights[name] if name in first else []
+        before = first[name].before if name in first else None
         found[name] = Touched(
-            created=first is not None and first.before is None,
-            before=weights_of(first.before) if first is not None and first.before is not None else None,
+            created=name in first and before is None,
+            before=weights_of(before) if before is not None else None,
             written=tuple(
                 written for change in changes if change.after is not None and (written := weights_of(change.after))
             ),
@@ -57,51 +61,47 @@ def _replaced(change: Change) -> bool:
 
 def restore(
     session: Session, probe: Probe | None, *, step: str, check_mode: bool, progress: Progress
-) -> tuple[list[Shift], list[str], dict[str, Answers]]:
-    """Take the traffic back. Returns the changed routes, what was kept, and the counted answers with a probe."""
+) -> tuple[SetBack, list[str], dict[str, Answers]]:
+    """Take the traffic back. Returns what became of the routes, what was kept, and the counted answers with a probe.
+
+    A route that cannot be taken back does not keep the others; it is in the answer, and then nothing is proved yet.
+    """
     found = Routes(session.kube, session.namespace)
     session.journal.guard()
     touched = touched_routes(session.journal.entries())
-    done: list[Shift] = []
-    for attempt in range(_TRIES):
-        shifts, kept = _plan(found, touched)
-        if check_mode:
-            return shifts, kept, {}
-        try:
-            found.write_all(session.journal, shifts, step)
-        except ApiError as error:
-            # Somebody wrote in between: plan again from what is there now.
-            if error.kind != "conflict" or attempt == _TRIES - 1:
-                raise
-            continue
-        done += shifts
-        break
-    for planned in done:
-        progress(f"{planned.name}: {text_of(planned.old)} -> {text_of(planned.new)}")
+    kept: dict[str, list[str]] = {}
+
+    def plan(name: str) -> Shift | None:
+        shift, kept[name] = _planned(found, name, touched[name])
+        return shift
+
+    # What was shifted last depends on what was shifted before it.
+    names = list(reversed(touched))
+    back = set_back(found, session.journal, names, plan, step, check_mode=check_mode)
     answers: dict[str, Answers] = {}
-    if probe is not None:
-        end = probe.deadline()
-        for planned in done:
-            if planned.new is not None:
-                answers[planned.name] = prove(session, found, probe, name=planned.name, weights=planned.new, end=end)
-    return done, kept, answers
+    if not check_mode:
+        for planned in back.done:
+            progress(f"{planned.name}: {text_of(planned.old)} -> {text_of(planned.new)}")
+        if probe is not None and not back.failed:
+            end = probe.deadline()
+            for planned in back.done:
+                if planned.new is not None:
+                    answers[planned.name] = prove(
+                        session, found, probe, name=planned.name, weights=planned.new, end=end
+                    )
+    return back, [sentence for sentences in kept.values() for sentence in sentences], answers
 
 
-def _plan(found: Routes, touched: dict[str, Touched]) -> tuple[list[Shift], list[str]]:
-    shifts: list[Shift] = []
-    kept: list[str] = []
-    for name, what in touched.items():
-        live = found.get(name)
-        if live is None:
-            if what.before is not None:
-                kept.append(f"HTTPRoute {name} was removed by somebody else; it stays away")
-            continue
-        old = weights_of(live) or {}
-        back = way_back(name, what, old)
-        kept += back.kept
-        if back.weights is None:
-            shifts.append(Shift(name, live, None))
-        elif back.weights != old:
-            found.must_carry(name, old, back.weights)
-            shifts.append(Shift(name, live, with_weights(live, back.weights)))
-    return shifts, kept
+def _planned(found: Routes, name: str, what: Touched) -> tuple[Shift | None, list[str]]:
+    """What one route has to become, and what is left as somebody else made it."""
+    live = found.get(name)
+    if live is None:
+        removed = what.before is not None
+        return None, [f"HTTPRoute {name} was removed by somebody else; it stays away"] if removed else []
+    old = weights_of(live) or {}
+    back = way_back(name, what, old)
+    if back.weights is None:
+        return Shift(name, live, None), list(back.kept)
+    if back.weights == old:
+        return None, list(back.kept)
+    return Shift(name, live, with_weights(live, back.weights)), list(back.kept)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
     ApiError,
+    LockLost,
     OptionError,
     ReleaseError,
     may_have_written,
@@ -19,11 +20,19 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, KubeApi, Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route as routes
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_weights import gaining, not_enough
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_weights import (
+    gaining,
+    not_enough,
+    pods_for,
+)
 
 Weights = Mapping[str, int]
 
 _TRIES: t.Final = 5
+#: What a request gets when the time for all of them is over: enough for one answer and one more try.
+_LEAST_S: t.Final = 2.0
+#: Marks, in the journal, what a way back wrote: it is nothing that an undo would have to put back. As k8s_revision's.
+TAKEN_BACK: t.Final = "taken.back"
 _SERVER_METADATA: t.Final = ("managedFields", "resourceVersion", "generation", "creationTimestamp")
 
 
@@ -43,17 +52,41 @@ class Shift:
     def new(self) -> dict[str, int] | None:
         return routes.weights_of(self.after) if self.after is not None else None
 
-    def change(self, ref: Ref, after: JsonObject | None) -> Change:
+    def change(self, ref: Ref, after: JsonObject | None, back: bool) -> Change:
         now = routes.weights_of(after) if after is not None else None
-        return Change(ref, "weights", {"weights": {"before": self.old, "after": now}}, _bare(self.live), _bare(after))
+        fields: dict[str, dict[str, t.Any]] = {"weights": {"before": self.old, "after": now}}
+        if back:
+            fields[TAKEN_BACK] = {"before": None, "after": True}
+        return Change(ref, "weights", fields, _bare(self.live), _bare(after))
+
+
+@dataclasses.dataclass
+class Written:
+    """What became of routes that were written together."""
+
+    done: list[Shift] = dataclasses.field(default_factory=list)
+    #: Why the others were not, by route.
+    errors: dict[str, ReleaseError] = dataclasses.field(default_factory=dict)
+    #: Those of `errors` that may be written all the same, or were and read otherwise.
+    unsure: set[str] = dataclasses.field(default_factory=set)
+    #: When the API server had accepted the last one.
+    at: float | None = None
+    #: Why the journal has no outcome of this.
+    unrecorded: ReleaseError | None = None
 
 
 class Routes:
-    """The routes of one namespace."""
+    """The routes of one namespace. `option` is what bad input is blamed on.
 
-    def __init__(self, kube: KubeApi, namespace: str) -> None:
+    `end` is the instant (of the monotonic clock) by which everything should be over, for whoever goes on after an
+    error: an API server that does not answer costs the time once and not once for each route.
+    """
+
+    def __init__(self, kube: KubeApi, namespace: str, option: str = "routes") -> None:
         self.kube = kube
         self.namespace = namespace
+        self.option = option
+        self.end: float | None = None
 
     def ref(self, name: str) -> Ref:
         return Ref(routes.API_VERSION, routes.KIND, name, self.namespace)
@@ -63,7 +96,7 @@ class Routes:
         found = self.kube.get(self.ref(name))
         if found is not None and routes.weights_of(found) is None:
             raise OptionError(
-                "routes",
+                self.option,
                 f"{name}: the HTTPRoute has no rule with the backends {name}-blue and {name}-green",
                 region=self.kube.region,
             )
@@ -73,7 +106,7 @@ class Routes:
         found = self.get(name)
         if found is None:
             raise OptionError(
-                "routes", f"{name}: there is no such HTTPRoute in {self.namespace}", region=self.kube.region
+                self.option, f"{name}: there is no such HTTPRoute in {self.namespace}", region=self.kube.region
             )
         return found
 
@@ -96,9 +129,56 @@ class Routes:
                     retriable=True,
                 )
 
+    def must_bear(self, name: str, old: Weights | None, new: Weights) -> list[str]:
+        """On the way back: refuse traffic for a slot without a ready pod, and say so of one with too few.
+
+        Too few pods may be overloaded, and the answers of the version that is left are bad: it goes back all the same.
+        """
+        gains = gaining(old, new)
+        # The larger slot says how many pods are needed.
+        ready = {slot: self.ready(name, slot) for slot in routes.SLOTS} if gains else {}
+        said = []
+        for slot in gains:
+            needed = pods_for(new[slot], ready)
+            if ready[slot] == 0:
+                raise ReleaseError(
+                    f"{self.kube.region}: route {name}: {slot} has 0 ready pods and needs {needed}; its weights stay",
+                    kind="capacity",
+                    system="kubernetes",
+                    region=self.kube.region,
+                    retriable=True,
+                )
+            if ready[slot] < needed:
+                said.append(
+                    f"route {name}: {slot} takes {new[slot]} % of the traffic with {ready[slot]} ready pods and should "
+                    f"have {needed}"
+                )
+        return said
+
+    def hurry(self) -> None:
+        """Give the next requests what is left until `end`."""
+        if self.end is not None:
+            self.kube.deadline_s = max(_LEAST_S, self.end - self.kube.clock.monotonic())
+
     def write(self, journal: Journal, shift: Shift, dry_run: bool = False, undoing: bool = False) -> JsonObject | None:
-        """Create, replace or remove a route. Whoever wrote the status in between is no reason to stop; whoever changed
-        the rules is."""
+        """Create, replace or remove a route. An answer that was lost is looked for in what is there now."""
+        try:
+            return self._write(journal, shift, dry_run, undoing)
+        except ReleaseError as error:
+            # A create whose answer was lost is tried again by the client, and then meets its own object.
+            met_itself = shift.live is None and error.kind == "conflict"
+            if dry_run or not (met_itself or _is_unsure(error)):
+                raise
+            try:
+                now = self.kube.get(self.ref(shift.name))
+            except ApiError:
+                raise error from None
+            if not _is_written(shift, now):
+                raise
+            return now
+
+    def _write(self, journal: Journal, shift: Shift, dry_run: bool, undoing: bool) -> JsonObject | None:
+        """Whoever wrote the status in between is no reason to stop; whoever changed the rules is."""
         if shift.after is None:
             self.kube.delete(
                 self.ref(shift.name), uid=(shift.live or {"metadata": {}})["metadata"].get("uid"), dry_run=dry_run
@@ -115,8 +195,7 @@ class Routes:
                     raise
                 journal.guard(undoing)
                 now = self.must_get(shift.name)
-                if now["spec"] == shift.after["spec"]:
-                    # Our own write, whose answer was lost.
+                if _is_written(shift, now):
                     return now
                 if now["spec"] != shift.live["spec"]:
                     raise ApiError(
@@ -136,25 +215,46 @@ class Routes:
             retriable=True,
         )
 
-    def write_all(
-        self, journal: Journal, shifts: Sequence[Shift], step: str, undoing: bool = False
-    ) -> list[JsonObject | None]:
-        """Journal the intent, write, read back, journal the outcome."""
+    def write_each(self, journal: Journal, shifts: Sequence[Shift], step: str, *, back: bool = False) -> Written:
+        """Journal the intent, write, read back, journal the outcome. Raises when the intent cannot be journaled: then
+        nothing was written. The first error ends it; on the way back it does not keep the next route, and neither does
+        the fleet's decision."""
+        found = Written()
         if not shifts:
-            return []
-        entry = journal.intend(step, [s.change(self.ref(s.name), s.after) for s in shifts], undoing=undoing)
-        done: list[tuple[Shift, JsonObject | None]] = []
-        try:
-            for shift in shifts:
-                done.append((shift, self.write(journal, shift, undoing=undoing)))
+            return found
+        self.hurry()
+        entry = journal.intend(step, [s.change(self.ref(s.name), s.after, back) for s in shifts], undoing=back)
+        changes: list[Change] = []
+        recorded = True
+        for shift in shifts:
+            sent = False
+            try:
+                self.hurry()
+                # Before each: the lease is renewed when it is due, so that a slow API server does not outlast it.
+                journal.guard(back)
+                sent = True
+                after = self.write(journal, shift, undoing=back)
+                found.at = self.kube.clock.now()
+                changes.append(shift.change(self.ref(shift.name), after, back))
                 self._read_back(shift)
-        except ReleaseError as error:
-            # Without an outcome the entry keeps the whole intent, so that a way back takes these routes back as well.
-            if not may_have_written(error):
-                journal.outcome(entry, [s.change(self.ref(s.name), after) for s, after in done], error.message)
-            raise
-        journal.outcome(entry, [s.change(self.ref(s.name), after) for s, after in done])
-        return [after for _shift, after in done]
+                found.done.append(shift)
+            except ReleaseError as error:
+                found.errors[shift.name] = error
+                if sent and _is_unsure(error):
+                    recorded = False
+                    found.unsure.add(shift.name)
+                if error.kind == "read_back":
+                    found.unsure.add(shift.name)
+                if not back:
+                    break
+        # Without an outcome the entry keeps the whole intent, so that a way back takes these routes back as well.
+        if recorded:
+            failed = "; ".join(error.message for error in found.errors.values()) or None
+            try:
+                journal.outcome(entry, changes, failed)
+            except ReleaseError as error:
+                found.unrecorded = error
+        return found
 
     def _read_back(self, shift: Shift) -> None:
         found = self.kube.get(self.ref(shift.name))
@@ -167,6 +267,30 @@ class Routes:
                 region=self.kube.region,
                 retriable=True,
             )
+
+
+def _is_unsure(error: ReleaseError) -> bool:
+    """Whether a write that ended so may have gone through. The end of the lease ends its tries like any time-out."""
+    return may_have_written(error) or isinstance(error, LockLost)
+
+
+def _is_written(shift: Shift, now: JsonObject | None) -> bool:
+    """Whether what is there is what we meant to write, whoever got the answer."""
+    if shift.after is None or now is None:
+        return shift.after is now
+    if shift.live is None:
+        # With the labels that say whose it is. The API server fills in defaults.
+        return _holds(now, shift.after)
+    return bool(now["spec"] == shift.after["spec"])
+
+
+def _holds(found: t.Any, wanted: t.Any) -> bool:
+    """Whether everything that is wanted is there."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return all(key in found and _holds(found[key], value) for key, value in wanted.items())
+    if isinstance(wanted, list) and isinstance(found, list):
+        return len(found) == len(wanted) and all(map(_holds, found, wanted))
+    return bool(found == wanted)
 
 
 def _bare(obj: JsonObject | None) -> JsonObject | None:

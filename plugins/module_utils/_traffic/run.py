@@ -57,7 +57,7 @@ _ROUTE_OPTIONS: t.Final[Mapping[str, Mapping[str, type | tuple[type, ...]]]] = {
 _NEEDED: t.Final = {"shifted": ("name", "weights"), "probed": ("name", "slot", "version")}
 
 #: Every key of the result, with its value for "nothing".
-EMPTY_RESULT: t.Final[JsonObject] = {"routes": {}, "answers": {}, "kept": []}
+EMPTY_RESULT: t.Final[JsonObject] = {"routes": {}, "answers": {}, "kept": [], "warnings": []}
 
 
 def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clock, progress: Progress) -> JsonObject:  # noqa: ARG001
@@ -80,8 +80,7 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
         if state == "shifted":
             shifts, answers = shift(session, wanted, probe, step=step, check_mode=check_mode, progress=progress)
             return _result(session, shifts, answers)
-        shifts, kept, answers = restore(session, probe, step=step, check_mode=check_mode, progress=progress)
-        return _result(session, shifts, answers, kept)
+        return _restored(session, probe, step, check_mode, progress)
 
 
 def _checked(state: str, given: Sequence[t.Any]) -> list[dict[str, t.Any]]:
@@ -177,7 +176,27 @@ def _probed(
     return answers
 
 
-def _result(session: Session, shifts: Sequence[Shift], answers: JsonObject, kept: Sequence[str] = ()) -> JsonObject:
+def _restored(session: Session, probe: Probe | None, step: str, check_mode: bool, progress: Progress) -> JsonObject:
+    """The result, or what could not be taken back with what was."""
+    back, kept, answers = restore(session, probe, step=step, check_mode=check_mode, progress=progress)
+    result = _result(session, back.done, answers, kept, back.warnings)
+    if not back.failed:
+        return result
+    # The first of them, so that a refusal is still one of the API server's.
+    error = next(iter(back.failed.values()))
+    error.retriable = any(failed.retriable for failed in back.failed.values())
+    error.message = f"{session.region}: the traffic could not be taken back of {back.left()}"
+    error.partial = {**result, "changed": bool(back.done or back.unsure)}
+    raise error
+
+
+def _result(
+    session: Session,
+    shifts: Sequence[Shift],
+    answers: JsonObject,
+    kept: Sequence[str] = (),
+    warnings: Sequence[str] = (),
+) -> JsonObject:
     changed = {planned.name: {"before": planned.old, "after": planned.new} for planned in shifts}
     return ok_result(
         bool(shifts),
@@ -188,5 +207,6 @@ def _result(session: Session, shifts: Sequence[Shift], answers: JsonObject, kept
             "routes": changed,
             "answers": answers,
             "kept": [f"{session.region}: {sentence}" for sentence in kept],
+            "warnings": [f"{session.region}: {sentence}" for sentence in warnings],
         },
     )

@@ -85,7 +85,12 @@ def shift(
         _try(session, found, planned)
     if check_mode:
         return shifts, {}
-    found.write_all(session.journal, shifts, step)
+    written = found.write_each(session.journal, shifts, step)
+    for problem in (*written.errors.values(), written.unrecorded):
+        if problem is not None:
+            changed = {planned.name: {"before": planned.old, "after": planned.new} for planned in written.done}
+            problem.partial = {"changed": bool(changed or written.unsure), "routes": changed}
+            raise problem
     for planned in shifts:
         progress(f"{planned.name}: {text_of(planned.old)} -> {text_of(planned.new)}")
     answers: dict[str, Answers] = {}

@@ -9,17 +9,29 @@ import pathlib
 import typing as t
 
 import pytest
+import yaml
 from ansible.inventory.manager import InventoryManager
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
 from ansible.utils.collection_loader import AnsibleCollectionConfig
 from ansible.vars.manager import VariableManager
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.gates import checks_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import parse_catalogue
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.profiles import merged_profile
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.request import request_problems
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.tiers import tiers_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import SystemClock
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.options import (
+    ARGUMENT_SPEC,
+    metric_checkers_of,
+    provider_of,
+    question_of,
+)
 
 INVENTORIES = pathlib.Path(__file__).resolve().parents[3] / "inventories"
+PROFILES = INVENTORIES.parent / "plugins" / "plugin_utils" / "gate_profiles.yml"
 NAMES = ("development", "staging", "production", "lab")
 
 
@@ -72,9 +84,34 @@ def test_an_inventory_is_complete(name: str) -> None:
 
 
 def test_production_keeps_the_rules_of_the_trade() -> None:
-    """More than 5 % errors for two minutes; latency judged over five."""
-    profile = next(iter(variables_of("production").values()))["gate_profiles"]["default"]
-    rules = {metric["name"]: (metric["max"], metric["for_s"]) for metric in profile["metrics"]}
-    assert rules["error rate"] == (0.05, 120)
-    assert rules["p99 latency"][1] == 300
-    assert profile["step_s"] >= max(window for _limit, window in rules.values())
+    """More than 5 % errors for two minutes, latency and its change over five, three failed health checks."""
+    profiles = next(iter(variables_of("production").values()))["gate_profiles"]
+    profile = profiles["default"]
+    rules = {metric["name"]: metric for metric in profile["metrics"]}
+    assert (rules["error rate"]["max"], rules["error rate"]["for_s"]) == (0.05, 120)
+    latency = rules["p95 latency"]
+    assert (latency["max"], latency["baseline"]["ratio"], latency["for_s"]) == (0.5, 1.5, 300)
+    assert rules["pods that answer"]["consecutive"] == 3
+    deciding = [metric for metric in profile["metrics"] if metric.get("weight") != "warning"]
+    assert profile["step_s"] >= max(metric.get("for_s", 0) for metric in deciding)
+    book = {metric["name"]: metric for metric in profiles["order_book"]["metrics"]}
+    assert (book["error rate"]["max"], book["circuit-breaker opens in 10 min"]["max"]) == (0.01, 3)
+
+
+@pytest.mark.parametrize("name", ["critical", "warning", "order_book", "lab"])
+def test_a_profile_of_the_collection_is_a_question_the_gate_takes(name: str) -> None:
+    """Every check passes the gate's own argument spec, filled in as the plan does it."""
+    shipped = yaml.safe_load(PROFILES.read_text(encoding="utf-8"))
+    names = {"service": "core-api", "slot": "green", "stable": "blue", "namespace": "exchange", "region": "us-east-1"}
+    checks = checks_of(shipped[name], names)
+    options = {"context": "us-east-1", "namespace": "exchange", "prometheus": {"url": "http://127.0.0.1:9"}, **checks}
+    given = ArgumentSpecValidator(ARGUMENT_SPEC).validate(options)
+    assert given.error_messages == []
+    params = given.validated_parameters
+    question_of(params)
+    assert len(metric_checkers_of(params, provider_of(params, SystemClock()), None)) == sum(map(len, checks.values()))
+
+
+def test_an_unknown_profile_is_named() -> None:
+    with pytest.raises(ValueError, match="critcal is not a gate profile of the collection \\(there are: critical, "):
+        merged_profile(yaml.safe_load(PROFILES.read_text(encoding="utf-8")), ["critcal"])

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Doubles: a clock that does not wait, and an API server in memory under the transport of KubeApi.
 
-`FakeKube` keeps resourceVersions and answers 409; it knows dry runs, merge patches, deletes with a uid, and the basics
-of server-side apply: who owns which field, conflicts, and that a field which is no longer applied goes away.
+`FakeKube` keeps resourceVersions and answers 409; it knows dry runs, merge patches, deletes with a uid, watches, and
+the basics of server-side apply: who owns which field, conflicts, and that a field no longer applied goes away.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import threading
 import typing as t
 import uuid
 
@@ -33,7 +34,13 @@ KINDS: t.Final[dict[str, dict[str, str]]] = {
         "Event": "events",
         "Namespace": "namespaces",
     },
-    "apps/v1": {"Deployment": "deployments", "StatefulSet": "statefulsets", "ReplicaSet": "replicasets"},
+    "apps/v1": {
+        "Deployment": "deployments",
+        "StatefulSet": "statefulsets",
+        "DaemonSet": "daemonsets",
+        "ReplicaSet": "replicasets",
+    },
+    "batch/v1": {"Job": "jobs"},
     "autoscaling/v2": {"HorizontalPodAutoscaler": "horizontalpodautoscalers"},
     "policy/v1": {"PodDisruptionBudget": "poddisruptionbudgets"},
     "coordination.k8s.io/v1": {"Lease": "leases"},
@@ -70,8 +77,55 @@ class Stored:
     owners: dict[Path, set[tuple[str, str]]] = dataclasses.field(default_factory=dict)
 
 
+class FakeStream:
+    """An open watch: first what has happened since its resourceVersion, then what happens."""
+
+    headers: t.ClassVar[dict[str, str]] = {}
+
+    def __init__(self, server: FakeKube, answer: Answer, wanted: t.Callable[[Ref, Json], bool], since: int) -> None:
+        self.status = answer.status
+        self._body = answer.body
+        self._server = server
+        self._wanted = wanted
+        self._since = since
+        self._place = 0
+        self._open = answer.status == 200
+        self._idle = False
+
+    def waits(self) -> bool:
+        """Whether its reader has taken everything that happened."""
+        return not self._open or (self._idle and self._place == len(self._server.events))
+
+    def lines(self) -> t.Iterator[bytes]:
+        if self._body:
+            yield self._body
+        while (line := self._next()) is not None:
+            yield line
+
+    def _next(self) -> bytes | None:
+        with self._server.news:
+            while self._open:
+                while self._place < len(self._server.events):
+                    kind, ref, obj = self._server.events[self._place]
+                    self._place += 1
+                    if self._wanted(ref, obj) and int(obj["metadata"]["resourceVersion"]) > self._since:
+                        return json.dumps({"type": kind, "object": obj}).encode()
+                self._idle = True
+                self._server.news.notify_all()
+                self._server.news.wait()
+                self._idle = False
+        return None
+
+    def close(self) -> None:
+        with self._server.news:
+            self._open = False
+            self._server.news.notify_all()
+
+
 class FakeKube:
     """The API server of one region."""
+
+    renews = False
 
     def __init__(self, namespaces: t.Iterable[str] = ("exchange", "pincex-fleet")) -> None:
         self.namespaces = set(namespaces)
@@ -82,6 +136,10 @@ class FakeKube:
         self.before: list[Fault] = []
         self.after: list[Fault] = []
         self.version = 100
+        #: Every change so far, as watches see it, and the watches.
+        self.events: list[tuple[str, Ref, Json]] = []
+        self.news = threading.Condition()
+        self.streams: list[FakeStream] = []
 
     def api(self, clock: FakeClock, region: str = "us-east-1", deadline_s: float = 30.0) -> KubeApi:
         return KubeApi(self, clock, region, deadline_s)
@@ -121,6 +179,31 @@ class FakeKube:
             answer = fault(request) or answer
         return answer
 
+    def stream(self, request: Request, timeout_s: float, silence_s: float) -> FakeStream:
+        answer = self.request(request, timeout_s)
+        found = _parse(request.path)
+        assert found is not None
+        selector = request.query.get("labelSelector", "")
+
+        def wanted(ref: Ref, obj: Json) -> bool:
+            same = (ref.api_version, ref.kind, ref.namespace) == (
+                found[0].api_version,
+                found[0].kind,
+                found[0].namespace,
+            )
+            return same and _selected(obj["metadata"].get("labels") or {}, selector)
+
+        stream = FakeStream(self, answer, wanted, int(request.query["resourceVersion"]))
+        self.streams.append(stream)
+        return stream
+
+    def _tell(self, kind: str, ref: Ref, obj: Json) -> None:
+        """Let all watches know, and wait until they have: a test goes on with a world that everybody has seen."""
+        with self.news:
+            self.events.append((kind, ref, copy.deepcopy(obj)))
+            self.news.notify_all()
+            self.news.wait_for(lambda: all(stream.waits() for stream in self.streams), timeout=2.0)
+
     def _answer(self, request: Request) -> Answer:
         body = json.loads(request.body) if request.body else {}
         if request.path.endswith("/selfsubjectaccessreviews"):
@@ -131,9 +214,11 @@ class FakeKube:
         if found is None:
             return _discover(request.path)
         ref, plural = found
-        verb = _verb(request.method, ref)
+        verb = "watch" if request.query.get("watch") else _verb(request.method, ref)
         if (verb, plural) in self.denied:
             return _status(403, "Forbidden", f'{plural} "{ref.name}" is forbidden: User "releaser" cannot {verb} it')
+        if verb == "watch":
+            return Answer(200, b"", {})
         if verb == "list":
             return self._list(ref, request.query.get("labelSelector", ""))
         handler: t.Callable[[Ref, Json, Request], Answer] = getattr(self, f"_{verb}")
@@ -149,7 +234,8 @@ class FakeKube:
         ]
         for item in items:
             del item["apiVersion"], item["kind"]
-        return _json(200, {"kind": f"{ref.kind}List", "apiVersion": ref.api_version, "items": items})
+        meta = {"resourceVersion": str(self.version)}
+        return _json(200, {"kind": f"{ref.kind}List", "apiVersion": ref.api_version, "metadata": meta, "items": items})
 
     def _get(self, ref: Ref, _body: Json, _request: Request) -> Answer:
         stored = self.stored.get(ref)
@@ -186,7 +272,10 @@ class FakeKube:
         if uid not in (None, stored.obj["metadata"]["uid"]):
             return _status(409, "Conflict", f"the UID in the precondition ({uid}) does not match the UID in record")
         if body.get("dryRun") != ["All"]:
-            del self.stored[ref]
+            gone = self.stored.pop(ref).obj
+            self.version += 1
+            gone["metadata"]["resourceVersion"] = str(self.version)
+            self._tell("DELETED", ref, gone)
         return _json(200, {"kind": "Status", "status": "Success"})
 
     def _apply(self, ref: Ref, body: Json, stored: Stored | None, request: Request) -> Answer:
@@ -258,6 +347,8 @@ class FakeKube:
         made = Stored(obj, _owners(obj, old, manager, applied))
         if not dry:
             self.stored[ref] = made
+            if not same:
+                self._tell("MODIFIED" if was else "ADDED", ref, obj)
         return made
 
 

@@ -10,7 +10,15 @@ import typing as t
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.pincex.zero_downtime.plugins.action.k8s_rollout_gate import ActionModule
-from ansible_collections.pincex.zero_downtime.plugins.doc_fragments import _cluster, _release
+from ansible_collections.pincex.zero_downtime.plugins.doc_fragments import (
+    _cluster,
+    _gate_counters,
+    _gate_health,
+    _gate_metrics,
+    _gate_replay,
+    _gate_workloads,
+    _release,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.options import question_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.run import ARGUMENT_SPEC, EMPTY_RESULT, run
 from ansible_collections.pincex.zero_downtime.plugins.modules import k8s_rollout_gate
@@ -30,7 +38,8 @@ def _same(spec: t.Mapping[str, t.Any], documented: t.Mapping[str, t.Any]) -> Non
 
 def test_every_option_is_documented_as_it_is() -> None:
     documented: dict[str, t.Any] = yaml.safe_load(k8s_rollout_gate.DOCUMENTATION)["options"]
-    for fragment in (_cluster, _release):
+    fragments = (_cluster, _release, _gate_workloads, _gate_metrics, _gate_counters, _gate_health, _gate_replay)
+    for fragment in fragments:
         documented |= yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"]
     _same(ARGUMENT_SPEC, documented)
 

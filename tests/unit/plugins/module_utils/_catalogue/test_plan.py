@@ -59,7 +59,9 @@ def test_the_idle_slot_comes_up_at_the_live_scale_and_no_hpa_scales_down() -> No
     hpa = next(obj for obj in step["objects"] if obj["kind"] == "HorizontalPodAutoscaler")
     assert hpa["spec"]["minReplicas"] == hpa["spec"]["maxReplicas"] == 7
     assert hpa["spec"]["behavior"]["scaleDown"]["selectPolicy"] == "Disabled"
-    assert step["gate"]["workloads"] == [{"kind": "Deployment", "name": "core-api-green", "min_ready": 7}]
+    assert step["gate"]["workloads"] == [
+        {"kind": "Deployment", "name": "core-api-green", "min_ready": 7, "service": "core-api"}
+    ]
 
 
 def test_the_end_frees_the_hpas_and_empties_the_old_slots() -> None:
@@ -78,17 +80,25 @@ def test_a_step_asks_for_capacity_and_can_trip_back() -> None:
     quarter = plan["steps"][2]
     assert quarter["routes"][0]["weights"] == {"green": 25, "blue": 75}
     assert quarter["routes"][0]["min_ready"] == 2
-    assert quarter["gate"]["trip"] == {"routes": ["core-api"], "to": "blue"}
+    assert quarter["gate"]["trip"] == [
+        {
+            "service": "core-api",
+            "route": "core-api",
+            "weights": {"blue": 100, "green": 0},
+            "depends_on": ["reference-data"],
+        }
+    ]
     assert quarter["gate"]["traffic"] is True
     assert quarter["gate"]["metrics"][0]["query"] == 'rate(x{service="core-api",slot="green"}[5s])'
     assert quarter["gate"]["metrics"][0]["name"] == "core-api error rate"
+    assert quarter["gate"]["metrics"][0]["service"] == "core-api"
 
 
 def test_a_first_release_has_its_route_before_the_next_tier_and_no_way_back_to_trip() -> None:
     plan, _ = plan_for(SERVICES, V1, empty_region())
     assert plan["steps"] == []
     assert [step["routes"][0]["weights"] for step in plan["prepare"]] == [{"blue": 100, "green": 0}] * 2
-    assert all(step["gate"]["metrics"] == [] and step["gate"]["trip"] is None for step in plan["prepare"])
+    assert all(step["gate"]["metrics"] == step["gate"]["trip"] == [] for step in plan["prepare"])
     services = [obj["metadata"]["name"] for obj in plan["prepare"][0]["objects"] if obj["kind"] == "Service"]
     assert services == ["reference-data-blue", "reference-data-green"]
     assert [entry["path"] for entry in plan["finish"]["fields"] if entry["kind"] == "Deployment"] == []
@@ -104,19 +114,28 @@ def test_a_rolling_service_changes_in_place() -> None:
     assert step["allow_live"] is True
     assert {obj["metadata"]["name"] for obj in step["objects"]} >= {"reference-data-blue"}
     assert step["routes"] == []
-    assert step["gate"]["trip"] is None
+    assert step["gate"]["trip"] == []
     assert plan["finish"]["fields"] == []
 
 
-def test_services_that_leave_different_slots_never_share_a_trip() -> None:
+def test_services_of_a_tier_move_together_and_each_goes_back_to_its_own_slot() -> None:
     services = copy.deepcopy(SERVICES)
     services["core-api"]["depends_on"] = []
     before = running(services, V1, {"core-api": "green", "reference-data": "blue"})
     plan, _ = plan_for(services, V2, before)
+    assert [step["name"] for step in plan["bake"]] == ["bake"]
+    assert {route["name"] for route in plan["steps"][0]["routes"]} == {"core-api", "reference-data"}
     for step in plan["steps"] + plan["bake"]:
-        trip = step["gate"]["trip"]
-        leaving = {"core-api": "green", "reference-data": "blue"}
-        assert {leaving[name] for name in trip["routes"]} == {trip["to"]}
+        back = {entry["service"]: entry["weights"] for entry in step["gate"]["trip"]}
+        assert back == {"core-api": {"green": 100, "blue": 0}, "reference-data": {"blue": 100, "green": 0}}
+
+
+def test_the_bake_knows_who_depends_on_whom() -> None:
+    plan, _ = plan_for(SERVICES, V2, running(SERVICES, V1, BLUE))
+    assert {entry["service"]: entry["depends_on"] for entry in plan["bake"][0]["gate"]["trip"]} == {
+        "reference-data": [],
+        "core-api": ["reference-data"],
+    }
 
 
 def test_a_split_route_is_refused() -> None:

@@ -9,9 +9,11 @@ import typing as t
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.request import (
+    absent_revision,
     largest_wave,
     pick_revision,
     request_problems,
+    request_warnings,
     wanted_versions,
 )
 from catalogue_samples import PROFILES, SERVICES
@@ -64,7 +66,7 @@ def test_a_sound_request_has_no_problems() -> None:
         ),
         (
             {"gate_profiles": {"default": {"metrics": [{"name": "x", "query": "y"}]}}},
-            "gate_profiles.default.metrics[0] (x): give either max or min.",
+            "gate_profiles.default.metrics[0] (x): give either max or min, or a baseline.",
         ),
     ],
 )
@@ -119,3 +121,45 @@ def test_the_way_back_leads_to_the_released_revision_before_the_newest() -> None
 )
 def test_a_revision_that_is_not_there_is_refused(history: t.Any, wanted: str | None, words: str) -> None:
     assert pick_revision(history, wanted) == (None, words)
+
+
+def test_a_region_that_was_left_out_of_that_release_says_so() -> None:
+    assert absent_revision(HISTORY, 2, "eu-west-1") is None
+    assert absent_revision(HISTORY, 3, "eu-west-1") == (
+        "revision: 3 is not kept in eu-west-1 (kept: 1, 2, 4); name one that every region keeps with "
+        "-e revision=NUMBER, or leave eu-west-1 out with --limit."
+    )
+    assert "(kept: none)" in str(absent_revision([], 3, "eu-west-1"))
+
+
+BLIND = {"step_s": 5, "metrics": []}
+
+
+def test_a_profile_that_looks_at_nothing_is_warned_of_once_with_its_services() -> None:
+    assert request_warnings({**GOOD, "gate_profiles": {"default": BLIND}}) == [
+        "gate_profiles.default: it has no metrics, no counters, no health, so every step of core-api, reference-data "
+        "passes as soon as its pods are ready."
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"gate_profiles": {"default": {**BLIND, "health": [{"name": "up", "url": "http://x"}]}}},
+        {"gate_profiles": {"default": {**BLIND, "counters": [{"name": "errors", "requests": "a", "failures": "b"}]}}},
+        # Used by no service, or by none that takes part.
+        {"gate_profiles": {**PROFILES, "other": BLIND}},
+        {"kind": "rollback", "version": "", "gate_profiles": {"default": BLIND}},
+        {
+            "version": "",
+            "versions": {"core-api": "v2"},
+            "services": {**SERVICES, "reference-data": {**SERVICES["reference-data"], "gate_profile": "blind"}},
+            "gate_profiles": {**PROFILES, "blind": BLIND},
+        },
+    ],
+)
+def test_no_warning_without_a_reason(change: dict[str, t.Any]) -> None:
+    request = {**GOOD, **change}
+    assert request_problems(request) == []
+    assert request_warnings(request) == []

@@ -12,6 +12,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.ve
     any_bad,
     failure_reason,
     share_of,
+    standing_decision,
     summarise,
 )
 from hypothesis import given, settings
@@ -45,6 +46,11 @@ def regions(*verdicts: str, reason: str = "") -> list[dict[str, t.Any]]:
         ("undo", regions("taken_back", "untouched", reason="errors"), False, "taken_back"),
         ("undo", regions("stuck", "taken_back", reason="errors"), False, "stuck"),
         ("keep", regions("released", "stuck", reason="unlock failed"), False, "stuck"),
+        ("keep", regions("released", "untouched"), False, "incomplete"),
+        ("keep", regions("untouched"), False, "incomplete"),
+        ("keep", regions("released", "taken_back", reason="errors"), False, "incomplete"),
+        # The fleet's own entry is no region.
+        ("keep", [*regions("released"), {"region": "fleet", "reason": "no answer"}], True, "released"),
     ],
 )
 def test_the_end_is_honest(decision: str | None, found: t.Any, ok: bool, outcome: str) -> None:
@@ -61,11 +67,42 @@ def test_the_cause_speaks_before_its_echo() -> None:
     assert sentence == "the release was taken back: r2: error rate 20 % is above 5 %"
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.sampled_from(["untouched", "released", "refused", "taken_back", "stuck"]), min_size=1))
-def test_a_bad_verdict_never_ends_well(verdicts: list[str]) -> None:
-    decision = "undo" if any_bad(verdicts) else "keep"
-    assert summarise("deploy", decision, regions(*verdicts))["ok"] is not any_bad(verdicts)
+def test_kept_and_not_complete_names_who_has_it_and_who_not() -> None:
+    found = regions("released", "untouched", "taken_back", reason="20 % errors")
+    assert summarise("deploy", "keep", found)["sentence"] == (
+        "the release is kept and not complete: only r1 got it, r2 is untouched, r3 is taken_back: r1: 20 % errors"
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from(["deploy", "rollback"]),
+    st.sampled_from(["keep", "undo"]),
+    st.lists(st.sampled_from(["untouched", "released", "refused", "taken_back", "stuck"]), min_size=1),
+)
+def test_only_a_kept_release_that_every_region_has_ends_well(kind: str, decision: str, verdicts: list[str]) -> None:
+    well = decision == "keep" and set(verdicts) == {"released"}
+    summary = summarise(kind, decision, regions(*verdicts))
+    assert summary["ok"] is well
+    assert (summary["outcome"] == "released") is well
+
+
+@pytest.mark.parametrize(
+    ("kind", "header", "decision", "acted_on"),
+    [
+        ("deploy", {"id": "r7"}, {"decision": "keep"}, "keep"),
+        ("deploy", {"id": "r7"}, {"decision": "undo"}, "undo"),
+        ("rollback", {"id": "r7"}, {"decision": "undo"}, "undo"),
+        ("deploy", {"id": "r7"}, None, "undo"),
+        ("rollback", {"id": "r7"}, None, "keep"),
+        # Not ours, or not in sight.
+        ("deploy", {"id": "r8"}, {"decision": "keep"}, "undo"),
+        ("deploy", None, None, "undo"),
+        ("rollback", None, None, "keep"),
+    ],
+)
+def test_the_decision_that_stands_is_acted_on(kind: str, header: t.Any, decision: t.Any, acted_on: str) -> None:
+    assert standing_decision(kind, "r7", {"release": header, "decision": decision}) == acted_on
 
 
 def test_regions_of_a_wave_share_the_work_and_forget_nobody() -> None:

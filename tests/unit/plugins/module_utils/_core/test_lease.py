@@ -101,6 +101,30 @@ def test_a_renewal_starts_the_watch_anew_whatever_its_clock_says(
     assert clock.monotonic() - start >= 11
 
 
+def test_a_holder_whose_clock_is_behind_is_not_watched_for_ever(
+    lease: Lease, clock: FakeClock, server: FakeKube
+) -> None:
+    """It renews every 2 s, and by our clock every renewal has lapsed before it was written."""
+    lease.acquire("anna", 6)
+    clock.sleep(100)
+    start = clock.monotonic()
+    renewals = 0
+
+    def renew_by_a_slow_clock(_seconds: float) -> None:
+        nonlocal renewals
+        assert clock.monotonic() - start < 60, "still watching"
+        if clock.monotonic() - start >= 2 * (renewals + 1):
+            renewals += 1
+            server.change(REF, spec={"renewTime": f"2027-01-15T08:00:{renewals:02}.000000Z"})
+
+    clock.on_sleep = renew_by_a_slow_clock
+    with pytest.raises(Refused, match=r"us-east-1: anna holds the lock and renews it, by a clock that is .* behind"):
+        lease.acquire("bert", 6)
+    # Time for one renewal after the first look and for a whole duration without one.
+    assert 12 < clock.monotonic() - start <= 19
+    assert server.take(REF)["spec"]["holderIdentity"] == "anna"
+
+
 def test_an_acquire_whose_answer_was_lost_finds_itself(lease: Lease, server: FakeKube) -> None:
     server.after.append(lose_answer(path="leases"))
     assert lease.acquire("anna", 6) == 1

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_metric import Check, Reading, Sample
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_metric import Check
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_sample import Sample
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_workload import (
+    Cluster,
+    Grace,
+    Memory,
+    State,
+    Wanted,
+    judge_workloads,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.readings import Reading
 
 Json = dict[str, t.Any]
 
@@ -38,7 +48,16 @@ def deployment(name: str = "core-api-green", desired: int = 2, **changes: t.Any)
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec, "status": status}
 
 
-def replica_set(name: str = "core-api-green", revision: str = "2", created: str = "2026-01-01T00:01:00Z") -> Json:
+def replica_set(
+    name: str = "core-api-green", revision: str = "2", created: str = "2026-01-01T00:01:00Z", **more: t.Any
+) -> Json:
+    """A ReplicaSet; `refused` is why it cannot make pods, `earlier` its revisions before it was gone back to."""
+    refused, earlier = more.pop("refused", ""), more.pop("earlier", "")
+    status: Json = {"observedGeneration": 1}
+    if refused:
+        condition = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": refused}
+        status["conditions"] = [condition]
+    history = {"deployment.kubernetes.io/revision-history": earlier} if earlier else {}
     return {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
@@ -47,15 +66,16 @@ def replica_set(name: str = "core-api-green", revision: str = "2", created: str 
             "namespace": "exchange",
             "uid": f"rs-{name}-{revision}",
             "creationTimestamp": created,
-            "annotations": {"deployment.kubernetes.io/revision": revision},
+            "annotations": {"deployment.kubernetes.io/revision": revision, **history},
             "ownerReferences": [{"uid": f"deploy-{name}"}],
         },
         "spec": {},
+        "status": status,
     }
 
 
 def pod(name: str = "p1", owner: str = "rs-core-api-green-2", ready: bool = False, **more: t.Any) -> Json:
-    """A pod; `containers` and `init` are lists of container statuses."""
+    """A pod; `containers` and `init` are lists of container statuses, `sidecars` the names of such init containers."""
     conditions = [{"type": "Ready", "status": "True" if ready else "False"}, *more.pop("conditions", [])]
     return {
         "apiVersion": "v1",
@@ -67,6 +87,10 @@ def pod(name: str = "p1", owner: str = "rs-core-api-green-2", ready: bool = Fals
             "labels": more.pop("labels", {}),
             "ownerReferences": [{"uid": owner}],
             **more.pop("meta", {}),
+        },
+        "spec": {
+            "restartPolicy": more.pop("policy", "Always"),
+            "initContainers": [{"name": name, "restartPolicy": "Always"} for name in more.pop("sidecars", [])],
         },
         "status": {
             "phase": more.pop("phase", "Running"),
@@ -98,6 +122,35 @@ def waiting(reason: str, message: str = "", restarts: int = 0, name: str = "app"
     if reason == "CrashLoopBackOff":
         state["lastState"] = {"terminated": {"exitCode": 1, "reason": "Error"}}
     return state
+
+
+#: Counts of a Deployment of which no pod is ready.
+UNREADY = {"readyReplicas": 0, "availableReplicas": 0}
+GREEN = Wanted("Deployment", "core-api-green")
+IMAGE = "registry.lab:5000/pincex/exchange:v7"
+MISSING = (
+    f'rpc error: code = NotFound desc = failed to pull and unpack image "{IMAGE}": '
+    f'failed to resolve reference "{IMAGE}": {IMAGE}: not found'
+)
+
+
+def look(
+    obj: Json | None,
+    *pods: Json,
+    wanted: Wanted = GREEN,
+    memory: Memory | None = None,
+    now: float = 0.0,
+    grace: Grace | None = None,
+    sets: list[Json] | None = None,
+) -> tuple[State, Memory]:
+    """One look at one workload. Without a memory the pods are new: none was ready at the first look."""
+    cluster = Cluster(
+        {} if obj is None else {(wanted.kind, wanted.name): obj},
+        sets if sets is not None else [replica_set(), replica_set(revision="1", created="2026-01-01T00:00:00Z")],
+        pods,
+    )
+    states, after = judge_workloads([wanted], cluster, grace or Grace(), memory or Memory(forgiven={}), now)
+    return states[0], after
 
 
 def check(**changes: t.Any) -> Check:

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import dataclasses
 import random
 import typing as t
 
@@ -11,39 +12,12 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_
     Cluster,
     Grace,
     Memory,
-    State,
     Wanted,
     judge_workloads,
 )
-from gate_samples import deployment, ended, pod, replica_set, running, waiting
+from gate_samples import MISSING, UNREADY, deployment, ended, look, pod, replica_set, running, waiting
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-GREEN = Wanted("Deployment", "core-api-green")
-IMAGE = "registry.lab:5000/pincex/exchange:v7"
-MISSING = (
-    f'rpc error: code = NotFound desc = failed to pull and unpack image "{IMAGE}": '
-    f'failed to resolve reference "{IMAGE}": {IMAGE}: not found'
-)
-
-
-def look(
-    obj: dict[str, t.Any] | None,
-    *pods: dict[str, t.Any],
-    wanted: Wanted = GREEN,
-    memory: Memory | None = None,
-    now: float = 0.0,
-    grace: Grace | None = None,
-    sets: list[dict[str, t.Any]] | None = None,
-) -> tuple[State, Memory]:
-    """One look at one workload. Without a memory the pods are new: none was ready at the first look."""
-    cluster = Cluster(
-        {} if obj is None else {(wanted.kind, wanted.name): obj},
-        sets if sets is not None else [replica_set(), replica_set(revision="1", created="2026-01-01T00:00:00Z")],
-        pods,
-    )
-    states, after = judge_workloads([wanted], cluster, grace or Grace(), memory or Memory(forgiven={}), now)
-    return states[0], after
 
 
 def test_ready_when_all_counts_agree() -> None:
@@ -69,8 +43,26 @@ def test_waits_while_anything_differs(changes: dict[str, t.Any], says: str) -> N
     assert says in state.detail
 
 
-def test_a_deployment_that_is_not_there_is_waited_for() -> None:
-    assert look(None)[0].detail == "Deployment core-api-green does not exist"
+def test_a_workload_that_is_not_there_is_waited_for_a_little() -> None:
+    state, memory = look(None, now=50.0)
+    assert (state.status, state.detail) == ("waiting", "Deployment core-api-green does not exist")
+    state, memory = look(None, memory=memory, now=59.9)
+    assert state.status == "waiting"
+    state, _ = look(None, memory=memory, now=60.0)
+    assert (state.status, state.detail) == ("failed", "Deployment core-api-green does not exist")
+
+
+def test_a_workload_that_came_late_and_went_again_is_waited_for_anew() -> None:
+    _, memory = look(None, now=0.0)
+    _, memory = look(deployment(), memory=memory, now=9.0)
+    assert look(None, memory=memory, now=15.0)[0].status == "waiting"
+
+
+def test_a_workload_that_is_being_deleted_is_not_ready() -> None:
+    going = deployment()
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:03:00Z"
+    state, _ = look(going)
+    assert (state.status, state.detail) == ("waiting", "Deployment core-api-green: it is being deleted")
 
 
 def test_nothing_running_is_not_ready() -> None:
@@ -86,9 +78,6 @@ def test_nothing_running_is_ready_when_nothing_is_wanted() -> None:
 def test_fewer_pods_than_the_caller_wants() -> None:
     state, _ = look(deployment(desired=2), wanted=Wanted("Deployment", "core-api-green", 3))
     assert "2 of 3 pods ready (it is scaled to 2)" in state.detail
-
-
-UNREADY = {"readyReplicas": 0, "availableReplicas": 0}
 
 
 def test_one_crash_is_forgiven_and_the_second_is_not() -> None:
@@ -207,6 +196,48 @@ def test_a_sidecar_counts_as_well() -> None:
     assert look(deployment(**UNREADY), pod(init=[running(2, name="mesh")]))[0].status == "failed"
 
 
+def test_a_sidecar_that_ends_is_not_done_as_another_init_container_is() -> None:
+    gone = ended(0, restarts=1, reason="Completed", name="mesh")
+    assert look(deployment(**UNREADY), pod(init=[gone]))[0].status == "waiting"
+    assert look(deployment(**UNREADY), pod(init=[gone], sidecars=["mesh"]))[0].status == "failed"
+
+
+def test_a_container_that_has_done_its_work_has_not_crashed() -> None:
+    half_done = [ended(0, reason="Completed", name="a"), running(name="b")]
+    wanted, grace = Wanted("Pod", "p1"), Grace(crash_restarts=0)
+    assert look(pod(containers=half_done, policy="Never"), wanted=wanted, grace=grace)[0].problems == ()
+    assert look(pod(containers=half_done), wanted=wanted, grace=grace)[0].status == "failed"
+
+
+def test_what_is_killed_from_outside_has_a_patience_of_its_own() -> None:
+    killed = running(3, last_exit=137)
+    assert look(deployment(**UNREADY), pod(containers=[killed]))[0].status == "waiting"
+    backing_off = {**waiting("CrashLoopBackOff", restarts=3), "lastState": killed["lastState"]}
+    state, _ = look(deployment(**UNREADY), pod(containers=[backing_off]))
+    assert state.status == "failed"
+    assert "ended 4 times, last with exit code 137 (killed from outside" in state.detail
+
+
+def test_restarts_of_a_pod_are_counted_over_its_containers() -> None:
+    def three(*restarts: int) -> dict[str, t.Any]:
+        return pod(containers=[running(count, name=name) for name, count in zip("abc", restarts, strict=True)])
+
+    grace = Grace(crash_restarts=2)
+    assert look(deployment(**UNREADY), three(1, 1, 1), grace=grace)[0].status == "waiting"
+    state, _ = look(deployment(**UNREADY), three(2, 1, 1), grace=grace)
+    assert state.status == "failed"
+    assert "ended 4 times (3 containers together)" in state.detail
+
+
+def test_what_cannot_be_run_says_why() -> None:
+    why = 'exec: "exchange": executable file not found in $PATH'
+    state_of = running(2, last_exit=128, last_reason="StartError")
+    state_of["lastState"]["terminated"]["message"] = why
+    state, _ = look(deployment(**UNREADY), pod(containers=[state_of]))
+    assert state.status == "failed"
+    assert f"could not be started 2 times, last with exit code 128: {why}" in state.detail
+
+
 def test_unschedulable_is_told_at_once_and_fails_late() -> None:
     condition = {
         "type": "PodScheduled",
@@ -223,13 +254,37 @@ def test_unschedulable_is_told_at_once_and_fails_late() -> None:
 
 
 def test_quota_refusal_fails_after_its_grace() -> None:
-    refused = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: small"}
-    stuck = deployment(updatedReplicas=0, conditions=[refused], **UNREADY)
-    state, memory = look(stuck, now=0.0)
+    sets = [replica_set(refused="exceeded quota: small"), replica_set(revision="1")]
+    stuck = deployment(updatedReplicas=0, **UNREADY)
+    state, memory = look(stuck, sets=sets, now=0.0)
     assert state.status == "waiting"
+    state, _ = look(stuck, sets=sets, memory=memory, now=10.0)
+    assert state.status == "failed"
+    assert "exceeded quota" in state.detail
+
+
+def test_a_refusal_of_an_older_replica_set_is_not_ours() -> None:
+    sets = [replica_set(), replica_set(revision="1", refused="exceeded quota: small")]
+    # The Deployment has a copy of whichever there is.
+    stuck = deployment(updatedReplicas=1, conditions=sets[1]["status"]["conditions"], **UNREADY)
+    _, memory = look(stuck, sets=sets, now=0.0)
+    assert look(stuck, sets=sets, memory=memory, now=60.0)[0].status == "waiting"
+
+
+def test_a_replica_set_that_cannot_be_made_fails_after_its_grace() -> None:
+    condition = {
+        "type": "Progressing",
+        "status": "False",
+        "reason": "ReplicaSetCreateError",
+        "message": 'Failed to create new replica set "core-api-green-5f": exceeded quota: small',
+    }
+    stuck = deployment(generation=4, conditions=[condition])
+    _, memory = look(stuck, now=0.0)
     state, _ = look(stuck, memory=memory, now=10.0)
     assert state.status == "failed"
     assert "exceeded quota" in state.detail
+    # The controller has got over it.
+    assert look(deployment(conditions=[condition]), memory=memory, now=10.0)[0].status == "ready"
 
 
 def late(at: str) -> dict[str, t.Any]:
@@ -245,6 +300,20 @@ def test_progress_deadline_of_an_older_revision_does_not() -> None:
     unseen = deployment(**UNREADY, generation=4, conditions=[late("2026-01-01T00:02:00Z")])
     assert look(unseen)[0].status == "waiting"
     assert look(deployment(**UNREADY, conditions=[late("2026-01-01T00:02:00Z")]), sets=[])[0].status == "waiting"
+    # Gone back to: the ReplicaSet is older than the condition of the revision that it replaces.
+    back = [replica_set(revision="2", created="2026-01-01T00:00:00Z", earlier="1")]
+    assert look(deployment(**UNREADY, conditions=[late("2026-01-01T00:02:00Z")]), sets=back)[0].status == "waiting"
+
+
+def test_pods_of_a_paused_deployment_that_has_none_of_the_new_revision_are_old() -> None:
+    paused = deployment(updatedReplicas=0, paused=True)
+    state, _ = look(paused, pod(containers=[ended(1, restarts=9)]))
+    assert state.status == "waiting"
+    assert state.detail == "Deployment core-api-green: the rollout is paused, 0 of 2 pods are of the new revision"
+
+
+def test_a_paused_deployment_that_is_as_it_is_wanted_is_ready() -> None:
+    assert look(deployment(paused=True))[0].status == "ready"
 
 
 def test_pods_of_an_older_revision_and_of_others_do_not_matter() -> None:
@@ -256,96 +325,25 @@ def test_pods_of_an_older_revision_and_of_others_do_not_matter() -> None:
 
 @pytest.mark.parametrize("reason", ["Evicted", "Preempting", "OutOfcpu", "NodeAffinity"])
 def test_a_pod_that_was_sent_away_is_not_the_versions_fault(reason: str) -> None:
-    assert look(deployment(), pod(phase="Failed", reason=reason))[0].status == "ready"
+    gone = pod(phase="Failed", reason=reason, containers=[ended(137, restarts=4)])
+    assert look(deployment(), gone)[0].status == "ready"
 
 
 def test_a_pod_that_has_failed() -> None:
     assert look(deployment(**UNREADY), pod(phase="Failed", reason="DeadlineExceeded"))[0].status == "failed"
 
 
-def stateful(**changes: t.Any) -> dict[str, t.Any]:
-    strategy = changes.pop("strategy", {"type": "RollingUpdate"})
-    status = {
-        "observedGeneration": 2,
-        "replicas": 3,
-        "readyReplicas": 3,
-        "availableReplicas": 3,
-        "updatedReplicas": 3,
-        "currentReplicas": 3,
-        "currentRevision": "a",
-        "updateRevision": "a",
-        **changes,
-    }
-    return {
-        "kind": "StatefulSet",
-        "metadata": {"name": "engine", "uid": "sts", "generation": 2},
-        "spec": {"replicas": 3, "updateStrategy": strategy},
-        "status": status,
-    }
+def test_what_to_ask_about_a_deployment_that_is_late() -> None:
+    silent, asleep = pod("p2", containers=[running()]), pod("p1", containers=[waiting("ContainerCreating")])
+    state, _ = look(deployment(**UNREADY), silent, asleep, pod("p3", ready=True))
+    assert state.unready == (("p1", ""), ("p2", "app"))
+    assert state.replica_set == "core-api-green-2"
 
 
-ENGINE = Wanted("StatefulSet", "engine")
-
-
-@pytest.mark.parametrize(
-    ("changes", "status"),
-    [
-        ({}, "ready"),
-        ({"updateRevision": "b", "updatedReplicas": 1, "currentReplicas": 2}, "waiting"),
-        ({"updateRevision": "b", "updatedReplicas": 3, "currentReplicas": 0}, "ready"),
-        ({"readyReplicas": 2}, "waiting"),
-        ({"availableReplicas": 2}, "waiting"),
-        ({"observedGeneration": 1}, "waiting"),
-        (
-            {
-                "updateRevision": "b",
-                "updatedReplicas": 1,
-                "currentReplicas": 2,
-                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}},
-            },
-            "ready",
-        ),
-        ({"updateRevision": "b", "updatedReplicas": 0, "strategy": {"type": "OnDelete"}}, "ready"),
-    ],
-)
-def test_stateful_set(changes: dict[str, t.Any], status: str) -> None:
-    assert look(stateful(**changes), wanted=ENGINE)[0].status == status
-
-
-def test_stateful_set_fails_by_its_updated_pods_only() -> None:
-    obj = stateful(updateRevision="b", updatedReplicas=1, currentReplicas=2, readyReplicas=2)
-    crash = [ended(1, restarts=1)]
-    old = pod("engine-0", owner="sts", labels={"controller-revision-hash": "a"}, containers=crash)
-    new = pod("engine-2", owner="sts", labels={"controller-revision-hash": "b"}, containers=crash)
-    assert look(obj, old, wanted=ENGINE)[0].status == "waiting"
-    assert look(obj, new, wanted=ENGINE)[0].status == "failed"
-
-
-@pytest.mark.parametrize(
-    ("changes", "status"),
-    [
-        ({}, "ready"),
-        ({"updatedNumberScheduled": 1}, "waiting"),
-        ({"numberReady": 1}, "waiting"),
-        ({"numberAvailable": 1}, "waiting"),
-        ({"desiredNumberScheduled": 0, "updatedNumberScheduled": 0, "numberReady": 0, "numberAvailable": 0}, "waiting"),
-    ],
-)
-def test_daemon_set(changes: dict[str, int], status: str) -> None:
-    counts = {"desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberReady": 2, "numberAvailable": 2}
-    obj = {
-        "metadata": {"name": "agent", "uid": "ds", "generation": 1},
-        "spec": {},
-        "status": {"observedGeneration": 1, **counts, **changes},
-    }
-    assert look(obj, wanted=Wanted("DaemonSet", "agent"))[0].status == status
-
-
-def test_bare_pod() -> None:
-    wanted = Wanted("Pod", "p1")
-    assert look(pod(ready=True), wanted=wanted)[0].status == "ready"
-    assert look(pod(), wanted=wanted)[0].status == "waiting"
-    assert look(pod(containers=[ended(1, restarts=1)]), wanted=wanted)[0].status == "failed"
+def test_the_fatal_problem_comes_first() -> None:
+    slow = [pod(f"a{n}", containers=[waiting("ErrImagePull", "timeout")]) for n in range(6)]
+    state, _ = look(deployment(**UNREADY), *slow, pod("b", containers=[ended(9, restarts=1)]))
+    assert state.to_json()["problems"][0]["exit_code"] == 9
 
 
 def test_evidence_is_data() -> None:
@@ -365,7 +363,18 @@ _STATUSES = st.sampled_from(
         waiting("ErrImagePull", MISSING),
         waiting("CreateContainerConfigError", "x"),
         waiting("ContainerCreating"),
+        running(4, last_exit=137),
+        running(1, last_exit=137, last_reason="OOMKilled"),
     ]
+)
+_GRACES = st.builds(
+    Grace,
+    crash_restarts=st.integers(0, 3),
+    oom_kills=st.integers(0, 2),
+    restarts=st.integers(0, 6),
+    image_pull_s=st.floats(0, 100),
+    config_error_s=st.floats(0, 100),
+    missing_s=st.floats(0, 100),
 )
 
 
@@ -386,7 +395,7 @@ def test_order_of_workloads_and_pods_does_not_matter(pods: list[list[dict[str, t
     random.Random(seed).shuffle(mixed_wanted)
     random.Random(seed + 1).shuffle(mixed_pods)
     mixed, _ = judge_workloads(mixed_wanted, Cluster(objects, sets, mixed_pods), Grace(), Memory(forgiven={}), 0.0)
-    assert {s.wanted: s.status for s in straight} == {s.wanted: s.status for s in mixed}
+    assert {s.wanted: s for s in straight} == {s.wanted: s for s in mixed}
 
 
 @settings(max_examples=40, deadline=None)
@@ -399,3 +408,33 @@ def test_more_trouble_never_turns_failed_into_anything_else(
     after, _ = look(deployment(), *made, pod("more", containers=[more]), now=now)
     if before.status == "failed":
         assert after.status == "failed"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_STATUSES, max_size=3), st.booleans(), _GRACES, st.lists(st.floats(0, 200), min_size=1, max_size=6))
+def test_doomed_stays_doomed_while_nothing_but_time_goes_on(
+    statuses: list[dict[str, t.Any]], there: bool, grace: Grace, pauses: list[float]
+) -> None:
+    made = [pod(str(number), containers=[status]) for number, status in enumerate(statuses)]
+    memory, now, doomed = Memory(forgiven={}), 0.0, False
+    for pause in pauses:
+        now += pause
+        state, memory = look(deployment(**UNREADY) if there else None, *made, memory=memory, now=now, grace=grace)
+        assert state.status == "failed" or not doomed
+        doomed = state.status == "failed"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_STATUSES, max_size=3), _GRACES, _GRACES, st.floats(0, 200))
+def test_more_grace_never_turns_ready_into_failed(
+    statuses: list[dict[str, t.Any]], grace: Grace, more: Grace, later: float
+) -> None:
+    most = Grace(*(max(pair) for pair in zip(dataclasses.astuple(grace), dataclasses.astuple(more), strict=True)))
+    made = [pod(str(number), ready=True, containers=[status]) for number, status in enumerate(statuses)]
+    _, memory = look(deployment(), *made, grace=grace)
+    before, _ = look(deployment(), *made, memory=memory, now=later, grace=grace)
+    after, _ = look(deployment(), *made, memory=memory, now=later, grace=most)
+    if before.status == "ready":
+        assert after.status == "ready"
+    if after.status == "failed":
+        assert before.status == "failed"

@@ -14,6 +14,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import ReleaseRef
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import execute
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import run as gate
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.readings import Reading
 from fakes import FakeKube, answer_with
 from gate_samples import FakeProvider
 from slot_world import S, SlotWorld, slot_ref
@@ -28,7 +29,7 @@ METRIC = {
     "min_requests": 10,
     "min_failures": 5,
 }
-TRIP = {"routes": [S], "to": "blue"}
+TRIP = [{"service": S, "route": S, "weights": {"blue": 100, "green": 0}}]
 
 
 class GateWorld(SlotWorld):
@@ -39,7 +40,11 @@ class GateWorld(SlotWorld):
         by_name = fakes._selected
         monkeypatch.setattr(fakes, "_selected", lambda labels, term: not term or by_name(labels, term))
         self.answers: Json = {"errors[5s]": 0.0, "count": 100}
-        monkeypatch.setattr(gate, "_provider", lambda _options, clock: FakeProvider(clock, self.answers))
+        monkeypatch.setattr(
+            gate,
+            "provider_of",
+            lambda params, clock: FakeProvider(clock, self.answers) if params["prometheus"] else None,
+        )
         for slot, version in (("blue", "v1"), ("green", "v2")):
             self.running(slot, version, 2)
             self.up(slot)
@@ -56,7 +61,7 @@ class GateWorld(SlotWorld):
             "context": "us-east-1",
             "namespace": "exchange",
             "step": "core-api 10 %",
-            "workloads": [{"kind": "Deployment", "name": f"{S}-green"}],
+            "workloads": [{"kind": "Deployment", "name": f"{S}-green", "service": S}],
             "metrics": [METRIC],
             "prometheus": {"url": "http://prometheus"},
             "observe_s": 4,
@@ -120,7 +125,19 @@ def test_trip_takes_the_traffic_back_at_once(world: GateWorld) -> None:
     world.answers = BAD
     result = world.judge(trip=TRIP)
     assert (result["verdict"], result["changed"]) == ("fail", True)
-    assert result["tripped"] == {"at": world.clock.now(), "to": "blue", "error": ""}
+    assert result["tripped"] == {
+        "at": world.clock.now(),
+        "error": "",
+        "routes": [
+            {
+                "service": S,
+                "route": S,
+                "before": {"blue": 90, "green": 10},
+                "after": {"blue": 100, "green": 0},
+                "error": "",
+            }
+        ],
+    }
     assert result["diff"]["before"] == {S: {"blue": 90, "green": 10}}
     assert world.weights() == {"blue": 100, "green": 0}
 
@@ -160,6 +177,48 @@ def test_a_rollback_is_not_told_to_be_undone(world: GateWorld) -> None:
     _fleet, release = world.opened(kind="rollback")
     world.answers = BAD
     assert world.judge(release=release)["undo"] is None
+
+
+def test_only_the_failing_service_and_its_dependents_go_back(world: GateWorld) -> None:
+    world.answers = BAD
+    other = {"service": "reference-data", "route": "reference-data", "weights": {"blue": 100, "green": 0}}
+    result = world.judge(metrics=[{**METRIC, "service": S}], trip=[other, *TRIP])
+    assert [route["route"] for route in result["tripped"]["routes"]] == [S]
+    result = world.judge(
+        metrics=[{**METRIC, "service": "reference-data"}], trip=[{**TRIP[0], "depends_on": ["reference-data"]}]
+    )
+    assert [route["route"] for route in result["tripped"]["routes"]] == [S]
+
+
+def test_a_failing_pod_is_told_with_its_log(world: GateWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.up("green", ready=1)
+    monkeypatch.setattr(type(world.server), "text", lambda *_args: "cannot bind port 8080\n", raising=False)
+    result = world.judge(metrics=[], deadline_s=3)
+    assert (result["verdict"], result["cause"]) == ("fail", "deadline")
+    assert isinstance(result["evidence"]["pods"], list)
+
+
+def test_a_replay_judges_the_past_and_fails_no_task(world: GateWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = world.clock.now() - 100
+    bad_from = start + 20
+
+    class Recorded(FakeProvider):
+        def range(self, query: str, begin: float, end: float, step_s: float) -> list[tuple[float, Reading]]:
+            points = []
+            at = begin
+            while at <= end + 1e-6:
+                number = 100.0 if query == "count" else 0.2 if at >= bad_from else 0.0
+                points.append((at, Reading("value", number)))
+                at += step_s
+            return points
+
+    monkeypatch.setattr(gate, "provider_of", lambda _params, clock: Recorded(clock, {}))
+    result = world.judge(replay={"start": str(start), "end": str(start + 60)}, interval_s=1.0, observe_s=100)
+    assert not result.get("failed")
+    assert (result["verdict"], result["decided_at"]) == ("fail", pytest.approx(bad_from))
+    assert result["decisions"][0]["cause"] == "metric"
+    assert "workloads cannot be replayed and was left out" in result["warnings"]
+    assert world.server.requests == []
 
 
 def test_check_mode_looks_once_and_writes_nothing(world: GateWorld) -> None:
@@ -205,9 +264,9 @@ def test_asks_the_same_however_many_workloads(world: GateWorld) -> None:
 def test_it_acts_with_more_patience_than_it_looks(world: GateWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[float] = []
 
-    def trip(kube: t.Any, _journal: Journal, _names: t.Any, _to: str, _step: str) -> Json:
+    def trip(kube: t.Any, _journal: Journal, _entries: t.Any, _step: str) -> Json:
         seen.append(kube.deadline_s)
-        return {"at": 1.0, "to": "blue", "changed": True, "before": None, "after": None}
+        return {"at": 1.0, "changed": True, "routes": [], "warnings": [], "error": ""}
 
     monkeypatch.setattr(gate, "trip", trip)
     world.answers = BAD
@@ -218,11 +277,18 @@ def test_it_acts_with_more_patience_than_it_looks(world: GateWorld, monkeypatch:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"workloads": [], "metrics": []}, "workloads: name workloads or metrics"),
+        ({"workloads": [], "metrics": []}, "workloads: name workloads, metrics, counters or health"),
+        ({"workloads": [{"kind": "Deployment"}]}, "workloads: Deployment: give either a name or"),
+        ({"workloads": [{"kind": "Job", "selector": "a=b"}]}, "workloads: Job: only pods are found by a selector"),
+        ({"workloads": [{"kind": "Pod", "selector": "a in b"}]}, "workloads: selector 'a in b': "),
+        ({"log_lines": -1}, "log_lines: cannot be negative"),
+        ({"replay": {"start": "1", "end": "0"}}, "replay: end has to be after start"),
+        ({"metrics": [], "replay": {"start": "0", "end": "1"}}, "replay: needs metrics or counters"),
         ({"prometheus": None}, "prometheus: metrics need"),
         ({"interval_s": 0}, "interval_s: "),
         ({"observe_s": -1}, "observe_s: "),
-        ({"trip": {"routes": [], "to": "blue"}}, "trip.routes: "),
+        ({"trip": [{**TRIP[0], "weights": {"blue": 90}}]}, f"trip: {S}: "),
+        ({"trip": [*TRIP, *TRIP]}, f"trip: {S} is there twice"),
         ({"metrics": [{**METRIC, "min": 0.1}]}, "metrics: core-api error rate: give either max or min"),
         ({"metrics": [{**METRIC, "max": None}]}, "metrics: core-api error rate: give either max or min"),
         ({"metrics": [METRIC, METRIC]}, "metrics: core-api error rate stands in it twice"),

@@ -220,3 +220,58 @@ def test_bad_options() -> None:
         Prometheus("p:9090", FakeClock(), Scripted())
     with pytest.raises(OptionError, match=r"prometheus\.ca_cert"):
         HttpTransport(SystemClock(), "/does/not/exist")
+
+
+def matrix(*series: tuple[dict[str, str], list[tuple[float, str]]]) -> dict[str, t.Any]:
+    result = [{"metric": metric, "values": [list(pair) for pair in values]} for metric, values in series]
+    return {"status": "success", "data": {"resultType": "matrix", "result": result}}
+
+
+def test_raw_samples_come_with_their_own_instants(server: Server, prometheus: Prometheus) -> None:
+    labels = {"__name__": "requests_total", "pod": "a", "code": "200"}
+    server.answer = say(matrix((labels, [(1.25, "10"), (2.25, "12")])))
+    found = prometheus.raw('requests_total{slot="green"}', 1234.5, 7.5)
+    assert (found.kind, found.samples) == ("series", {'code="200",pod="a"': [(1.25, 10.0), (2.25, 12.0)]})
+    query, _headers = server.requests[0]
+    assert (query["query"], query["time"]) == ('requests_total{slot="green"}[7500ms]', "1234.500")
+
+
+def test_a_selector_without_series_is_no_data_and_half_a_series_an_error(
+    server: Server, prometheus: Prometheus
+) -> None:
+    server.answer = say(matrix())
+    assert prometheus.raw("x", 1.0, 5.0).kind == "no_data"
+    server.answer = say({"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}}]}})
+    assert prometheus.raw("x", 1.0, 5.0).kind == "error"
+    server.answer = say(vector("1"))
+    with pytest.raises(OptionError, match="counters: 'x' is no selector"):
+        prometheus.raw("x", 1.0, 5.0)
+
+
+def test_an_outage_is_asked_for_once_in_a_round(server: Server, prometheus: Prometheus) -> None:
+    server.answer = say(vector("1"))
+    prometheus.tick()
+    server.answer = say(b"{", promise=99)
+    assert prometheus.raw("x", 1.0, 5.0).kind == "error"
+    asked = len(server.requests)
+    assert prometheus.read("x", 1.0).kind == prometheus.raw("x", 1.0, 5.0).kind == "error"
+    assert len(server.requests) == asked
+
+
+def test_a_range_is_asked_for_in_pages(server: Server, prometheus: Prometheus) -> None:
+    server.answer = say(matrix(({}, [(0.0, "0.5")])))
+    points = prometheus.range("x", 0.0, 25_000.0, 1.0)
+    assert [(at, reading.value) for at, reading in points] == [(0.0, 0.5)] * 3
+    asked = [(query["start"], query["end"], query["step"]) for query, _headers in server.requests]
+    assert asked == [("0.000", "9999.000", "1"), ("10000.000", "19999.000", "1"), ("20000.000", "25000.000", "1")]
+
+
+def test_several_series_at_an_instant_of_a_range_are_told(server: Server, prometheus: Prometheus) -> None:
+    server.answer = say(matrix(({"a": "1"}, [(0.0, "1"), (1.0, "1")]), ({"a": "2"}, [(1.0, "1")])))
+    points = prometheus.range("x", 0.0, 1.0, 1.0)
+    assert [(at, reading.kind) for at, reading in points] == [(0.0, "value"), (1.0, "many")]
+
+
+def test_a_range_that_is_not_answered_is_one_error(server: Server, prometheus: Prometheus) -> None:
+    server.answer = say({}, status=503)
+    assert [(at, reading.kind) for at, reading in prometheus.range("x", 5.0, 9.0, 1.0)] == [(5.0, "error")]

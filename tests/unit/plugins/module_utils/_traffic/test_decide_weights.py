@@ -12,6 +12,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.deci
     Touched,
     gaining,
     not_enough,
+    pods_for,
     way_back,
     weights_problem,
 )
@@ -81,3 +82,18 @@ def test_weights_between_slots_that_stay() -> None:
     foreign = way_back("x", touched, {"blue": 80, "green": 20})
     assert foreign.weights == {"blue": 80, "green": 20}
     assert foreign.kept == ("HTTPRoute x: somebody set the weights to blue 80, green 20 after the release; they stay",)
+
+
+def test_a_share_is_what_counts_and_not_the_number() -> None:
+    """Somebody else's weights may have any sum, as those of a route without any do."""
+    assert gaining({"blue": 900, "green": 100}, {"blue": 100, "green": 0}) == ["blue"]
+    assert gaining({"blue": 1, "green": 1}, {"blue": 50, "green": 50}) == []
+    assert gaining({"blue": 0, "green": 0}, {"blue": 100, "green": 0}) == ["blue"]
+
+
+@pytest.mark.parametrize(
+    ("share", "blue", "green", "needed"),
+    [(100, 2, 2, 2), (100, 1, 2, 2), (100, 6, 4, 6), (90, 2, 3, 3), (10, 2, 20, 2), (0, 4, 4, 1), (100, 0, 0, 1)],
+)
+def test_pods_for_a_share(share: int, blue: int, green: int, needed: int) -> None:
+    assert pods_for(share, {"blue": blue, "green": green}) == needed

@@ -1,19 +1,16 @@
 # Copyright: (c) 2026, Pincex release engineering
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""k8s_traffic in a region in memory: read, shift, probe, take back, trip."""
+"""k8s_traffic in a region in memory: read, shift, probe, take back."""
 
 from __future__ import annotations
 
 import typing as t
 
 import pytest
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Decision
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.probe import Reply
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.trip import trip
-from fakes import lose_answer
-from slot_world import ROUTE, S, SlotWorld, manifests, scale, slot_ref
+from slot_world import ROUTE, S, SlotWorld, manifests, scale
 
 PROBE = {"url": "http://gateway", "path": "/health/ready", "requests": 60, "timeout_s": 3.0}
 
@@ -170,13 +167,6 @@ def test_a_status_written_in_between_is_no_reason_to_stop_but_rules_are(live: Sl
     assert live.weights() == {"blue": 40, "green": 60}
 
 
-def test_a_lost_answer_to_our_own_write_is_no_conflict(live: SlotWorld) -> None:
-    _fleet, release = live.opened()
-    live.server.after.append(lose_answer(1, True, "/httproutes/"))
-    good(live.traffic(state="shifted", routes=[to(90, 10)], release=release, check_mode=False))
-    assert live.weights() == {"blue": 90, "green": 10}
-
-
 def test_probed_asks_the_slot_whatever_its_weight_is(live: SlotWorld) -> None:
     entry = {"name": S, "slot": "green", "version": "v2"}
     live.gateway.first = [Reply("503")]
@@ -252,48 +242,3 @@ def test_the_way_back_does_not_go_to_a_slot_that_is_down(live: SlotWorld) -> Non
     done = live.traffic(state="restored", release=release)
     assert done["error"]["kind"] == "capacity"
     assert live.weights() == {"blue": 0, "green": 100}
-
-
-def test_a_trip_sets_back_at_once_and_whatever_the_fleet_says(live: SlotWorld) -> None:
-    _fleet, release = live.opened()
-    good(live.traffic(state="shifted", routes=[to(90, 10)], release=release))
-    live.journal(release).write_undo("eu-west-1", "error rate")
-    journal = live.journal(release)
-    done = trip(journal.kube, journal, [S], "blue")
-    assert done == {
-        "at": live.clock.now(),
-        "to": "blue",
-        "changed": True,
-        "before": {S: {"blue": 90, "green": 10}},
-        "after": {S: {"blue": 100, "green": 0}},
-    }
-    assert live.weights() == {"blue": 100, "green": 0}
-    assert [entry.step for entry in live.journaled(release)] == ["a step", "trip"]
-    assert not trip(journal.kube, journal, [S], "blue")["changed"]
-    assert not good(live.traffic(state="restored", release=release))["changed"]
-
-
-def test_a_trip_keeps_rules_that_somebody_writes_in_between(live: SlotWorld) -> None:
-    live.routed(90, 10)
-
-    def touch_rules(request: t.Any) -> None:
-        if request.method == "PUT":
-            live.server.before.remove(touch_rules)
-            theirs = live.server.take(ROUTE)
-            theirs["spec"]["rules"][0]["timeouts"] = {"request": "2s"}
-            live.server.put(theirs, "kubectl")
-
-    live.server.before.append(touch_rules)
-    journal = live.journal(None)
-    assert trip(journal.kube, journal, [S], "blue")["changed"]
-    assert live.weights() == {"blue": 100, "green": 0}
-    assert live.server.take(ROUTE)["spec"]["rules"][0]["timeouts"] == {"request": "2s"}
-
-
-def test_a_trip_does_not_send_everything_to_a_slot_that_is_down(live: SlotWorld) -> None:
-    live.routed(90, 10)
-    live.server.change(slot_ref("blue"), "kubelet", status={"readyReplicas": 0})
-    journal = live.journal(None)
-    with pytest.raises(ReleaseError, match="blue has 0 ready pods"):
-        trip(journal.kube, journal, [S], "blue")
-    assert live.weights() == {"blue": 90, "green": 10}

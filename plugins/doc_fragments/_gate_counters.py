@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PRIVATE: the option `counters` of the gate."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Beside `counter_check.SPEC`."""
+
+    DOCUMENTATION = r"""
+options:
+  counters:
+    description:
+      - Counters of requests and failures, judged sequentially. Raw samples are asked for at every look and their
+        differences are taken for each series, with resets; no rate is used.
+      - The value says how much better C(this version is bad) explains the failures than C(it is healthy). It may be
+        looked at after every scrape, and says V(fail) as soon as the evidence is there.
+      - While the evidence is more than half of the way to a proof, nothing passes.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: How it is called in sentences.
+        type: str
+        required: true
+      requests:
+        description: The counter of all requests of the new version, as a selector with its labels.
+        type: str
+        required: true
+      failures:
+        description: The counter of those that failed. A selector that finds nothing yet counts as no failure.
+        type: str
+        required: true
+      against:
+        description:
+          - Compare with the stable slot at the same time, instead of with O(counters[].healthy_below). What hits both
+            is no evidence then. While the stable slot has no requests, O(counters[].healthy_below) is used.
+          - Either of the two tests may prove it, and each has half of the false alarms.
+        type: dict
+        suboptions:
+          requests:
+            description: The counter of all requests of the stable slot.
+            type: str
+            required: true
+          failures:
+            description: The counter of those that failed.
+            type: str
+            required: true
+          ratio:
+            description: A version is healthy up to so many times the stable slot's error rate.
+            type: float
+            default: 2.0
+      healthy_below:
+        description:
+          - The error rate that a healthy version stays below on a good day. Not the limit of an alarm, which belongs to
+            O(metrics).
+        type: float
+        default: 0.01
+      false_alarm:
+        description: The probability that a release with only healthy versions is called bad by any such test.
+        type: float
+        default: 0.0001
+      tests:
+        description: Over how many tests of the release O(counters[].false_alarm) is split.
+        type: int
+        default: 1
+      overdispersion:
+        description:
+          - The test assumes failures that are independent of each other. Where they come in clumps, counts are divided
+            by this factor.
+        type: float
+        default: 1.0
+      min_requests:
+        description: With fewer requests in all nothing passes.
+        type: float
+        default: 1.0
+      pod_label:
+        description: The label that tells pods apart. Series without it are one process each.
+        type: str
+        default: pod
+      on_missing:
+        description: What to do when it cannot be measured, as in O(metrics[].on_missing).
+        type: dict
+        suboptions:
+          no_data:
+            description: The selector finds no series.
+            type: str
+            choices: [hold, fail, ignore]
+            default: hold
+          nan:
+            description: Counters have no such value.
+            type: str
+            choices: [hold, fail, ignore]
+            default: hold
+          many:
+            description: Counters may have many series.
+            type: str
+            choices: [hold, fail, ignore]
+            default: hold
+          stale:
+            description: The newest sample is older than O(prometheus.stale_s).
+            type: str
+            choices: [hold, fail, ignore]
+            default: hold
+          error:
+            description: The provider does not answer.
+            type: str
+            choices: [hold, fail, ignore]
+            default: hold
+      weight:
+        description: V(critical) decides, V(warning) is only told.
+        type: str
+        choices: [critical, warning]
+        default: critical
+      service:
+        description: The service that it speaks of, for O(trip).
+        type: str
+        default: ""
+"""

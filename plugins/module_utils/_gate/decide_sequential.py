@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sequential tests of failure counts that may be looked at after every scrape. Pure: no I/O, no clock.
+
+Both are e-processes: under the null their value exceeds 1/alpha ever with a probability of at most alpha, however often
+one looks (Ville's inequality). Their logarithms are summed, and a mixture over the unknown badness is taken at the end.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import math
+import typing as t
+
+#: Error rates that a bad version may have.
+RATES: t.Final = (0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.35, 0.6, 0.95)
+#: How many times the stable slot's error rate a bad version may have.
+RATIOS: t.Final = (3.0, 5.0, 10.0, 20.0, 50.0, 200.0)
+#: The newest starts are kept; a forgotten one only lowers the evidence.
+_STARTS: t.Final = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """Counts between two scrapes, of the new version and of the stable slot (0 where it is not looked at)."""
+
+    failures: float
+    requests: float
+    stable_failures: float = 0.0
+    stable_requests: float = 0.0
+
+
+class Likelihood(t.Protocol):
+    """What one interval says, for each badness of the mixture."""
+
+    def terms(self, interval: Interval) -> list[float]:
+        """Logarithms of the likelihood ratios."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OneSample:
+    """The new version alone, against an error rate of at most `null`."""
+
+    null: float
+
+    def terms(self, interval: Interval) -> list[float]:
+        bad, good = interval.failures, max(0.0, interval.requests - interval.failures)
+        return [
+            bad * math.log(rate / self.null) + good * math.log((1 - rate) / (1 - self.null))
+            for rate in RATES
+            if rate > self.null
+        ] or [0.0]
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoSample:
+    """Against the stable slot at the same time: an error rate of at most `null` times its own.
+
+    Given a failure, it fell on the new version with the probability q; how many failures there are says nothing. So an
+    outage that hits both is no evidence.
+    """
+
+    null: float
+
+    def terms(self, interval: Interval) -> list[float]:
+        both = interval.requests + interval.stable_requests
+        if interval.requests <= 0 or interval.stable_requests <= 0:
+            return [0.0] * (sum(ratio > self.null for ratio in RATIOS) or 1)
+        share = interval.requests / both
+        expected = _fell(share, self.null)
+        return [
+            interval.failures * math.log(_fell(share, ratio) / expected)
+            + interval.stable_failures * math.log((1 - _fell(share, ratio)) / (1 - expected))
+            for ratio in RATIOS
+            if ratio > self.null
+        ] or [0.0]
+
+
+def _fell(share: float, ratio: float) -> float:
+    return share * ratio / (share * ratio + 1 - share)
+
+
+class Evidence:
+    """The evidence against the null, collected interval by interval.
+
+    A version that goes bad after an hour has an hour of good answers behind it, and a test that began with them needs
+    as much again. So a new start is made every `restart_s` seconds, the k-th with the weight 1/(k(k+1)): the weights
+    add up to 1, and a mixture of e-processes is one. At the beginning that costs ln 2, a quarter of a bad answer.
+    """
+
+    def __init__(self, test: Likelihood, restart_s: float) -> None:
+        self._test = test
+        self._restart_s = restart_s
+        self._starts: collections.deque[tuple[int, list[float]]] = collections.deque(maxlen=_STARTS)
+        self._count = 0
+        self._next = -math.inf
+
+    def add(self, at: float, interval: Interval) -> None:
+        """Counts of the interval that ended at this instant, in seconds of any clock that goes forward."""
+        terms = self._test.terms(interval)
+        if at >= self._next:
+            self._count += 1
+            self._next = at + self._restart_s
+            self._starts.append((self._count, [0.0] * len(terms)))
+        for _number, sums in self._starts:
+            for position, term in enumerate(terms):
+                sums[position] += term
+
+    @property
+    def log(self) -> float:
+        """The logarithm of the e-value; -inf before the first interval."""
+        return _log_sum(
+            [
+                total - math.log(len(sums)) - math.log(number * (number + 1))
+                for number, sums in self._starts
+                for total in sums
+            ]
+        )
+
+
+def _log_sum(logs: list[float]) -> float:
+    highest = max(logs, default=-math.inf)
+    if math.isinf(highest):
+        return highest
+    return highest + math.log(sum(math.exp(one - highest) for one in logs))
+
+
+def alpha_of(false_alarm: float, tests: int) -> float:
+    """The share of one test in the false-alarm probability of a release (Bonferroni: it holds whatever they have in
+    common)."""
+    return false_alarm / tests

@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sequential tests: what they promise under the null, and how soon they see what is bad."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import statistics
+
+import pytest
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_sequential import (
+    Evidence,
+    Interval,
+    Likelihood,
+    OneSample,
+    TwoSample,
+    alpha_of,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+_INTERVALS = st.lists(
+    st.integers(0, 20).flatmap(lambda count: st.tuples(st.integers(0, count), st.just(count))), min_size=1, max_size=30
+)
+
+
+def evidence(test: Likelihood, intervals: list[Interval], restart_s: float = 10.0) -> Evidence:
+    found = Evidence(test, restart_s)
+    for at, interval in enumerate(intervals):
+        found.add(float(at), interval)
+    return found
+
+
+@settings(max_examples=100, deadline=None)
+@given(_INTERVALS, st.integers(0, 29))
+def test_one_more_failure_never_lowers_the_evidence(counts: list[tuple[int, int]], where: int) -> None:
+    place = where % len(counts)
+    failures, requests = counts[place]
+    worse = [*counts]
+    worse[place] = (failures + 1, max(requests, failures + 1))
+    if worse[place][1] != requests:
+        return
+    one = evidence(OneSample(0.01), [Interval(*count) for count in counts])
+    other = evidence(OneSample(0.01), [Interval(*count) for count in worse])
+    assert other.log >= one.log - 1e-9
+
+
+@settings(max_examples=50, deadline=None)
+@given(_INTERVALS, st.randoms(use_true_random=False))
+def test_within_a_start_the_order_of_the_intervals_does_not_matter(
+    counts: list[tuple[int, int]], mixer: random.Random
+) -> None:
+    mixed = [*counts]
+    mixer.shuffle(mixed)
+    one = evidence(OneSample(0.01), [Interval(*count) for count in counts], restart_s=1e9)
+    other = evidence(OneSample(0.01), [Interval(*count) for count in mixed], restart_s=1e9)
+    assert one.log == pytest.approx(other.log)
+
+
+@pytest.mark.parametrize("true", [0.0, 0.002, 0.005, 0.01])
+@pytest.mark.parametrize("restart_s", [1.0, 3.0, 1e9])
+def test_under_the_null_the_expected_evidence_never_exceeds_one(true: float, restart_s: float) -> None:
+    """Every sequence of nine requests, with its probability."""
+    for length in range(1, 10):
+        expected = 0.0
+        for outcome in itertools.product((0, 1), repeat=length):
+            probability = math.prod(true if failed else 1 - true for failed in outcome)
+            if probability:
+                found = evidence(OneSample(0.01), [Interval(failed, 1) for failed in outcome], restart_s)
+                expected += probability * math.exp(found.log)
+        assert expected <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("ratio", [1.0, 2.0])
+def test_against_the_stable_slot_the_expected_evidence_never_exceeds_one(ratio: float) -> None:
+    """Given a failure, the new version has it with a probability that the shares and the ratio say."""
+    share = 0.1
+    fell = share * ratio / (share * ratio + 1 - share)
+    for length in range(1, 9):
+        expected = 0.0
+        for outcome in itertools.product((0, 1), repeat=length):
+            probability = math.prod(fell if ours else 1 - fell for ours in outcome)
+            intervals = [Interval(ours, 10, 1 - ours, 90) for ours in outcome]
+            expected += probability * math.exp(evidence(TwoSample(2.0), intervals, 3.0).log)
+        assert expected <= 1 + 1e-9
+
+
+def requests_to_proof(rate: float, runs: int, good_before: int = 0) -> list[int]:
+    rng = random.Random(1)
+    found = []
+    for _run in range(runs):
+        held = Evidence(OneSample(0.01), 30.0)
+        at = 0.0
+        for _good in range(good_before):
+            held.add(at, Interval(0, 10))
+            at += 1.0
+        count = 0
+        while held.log <= -math.log(1e-4) and count < 5000:
+            failures = sum(rng.random() < rate for _request in range(10))
+            count += 10
+            held.add(at, Interval(failures, 10))
+            at += 1.0
+        found.append(count)
+    return found
+
+
+@pytest.mark.parametrize(("rate", "median"), [(0.2, 60), (0.5, 20), (0.1, 150)])
+def test_a_bad_version_is_seen_after_few_requests(rate: float, median: int) -> None:
+    """The medians of the facts page are 23, 7 and 72; here ten requests come at once and a start costs ln 2."""
+    assert statistics.median(requests_to_proof(rate, 60)) <= median
+
+
+def test_good_hours_do_not_hide_what_comes_after_them() -> None:
+    """Ten minutes of good answers cost a plain test hundreds of requests; new starts forget them."""
+    late = statistics.median(requests_to_proof(0.2, 40, good_before=600))
+    assert late <= 4 * statistics.median(requests_to_proof(0.2, 40))
+
+
+def test_what_hits_both_sides_is_no_evidence_against_the_new_one() -> None:
+    outage = [Interval(10, 10, 90, 90)] * 60
+    assert evidence(TwoSample(2.0), outage).log < 0
+    assert evidence(OneSample(0.01), outage).log > 9.3
+
+
+def test_without_a_stable_slot_there_is_nothing_to_compare() -> None:
+    assert evidence(TwoSample(2.0), [Interval(10, 10)] * 9).log == pytest.approx(
+        evidence(TwoSample(2.0), [Interval(0, 0)] * 9).log
+    )
+
+
+def test_the_false_alarms_of_a_release_are_split() -> None:
+    assert alpha_of(1e-4, 28) * 28 == pytest.approx(1e-4)
