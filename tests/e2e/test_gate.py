@@ -169,14 +169,16 @@ def test_the_documented_role_is_enough_and_every_rule_of_it_is_used(world: World
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
-    assert granted - used == set()
+    # The lab's audit log leaves events out; that they were read stands in the evidence.
+    assert granted - used == {("", "events", "list")}
+    assert "event: Warning BackOff" in doomed.output
 
 
 def test_check_mode_looks_once_and_writes_nothing(world: World) -> None:
     audit = AuditLogs()
     ended = ansible(world, "--check", workloads=GREEN, observe_s=60, deadline_s=60)
     assert ended.code == 0
-    assert '"verdict": "hold"' in ended.output
+    assert "verdict: pass" in ended.output
     assert audit.writes(USER) == []
 
 

@@ -172,12 +172,20 @@ def _instant(at: str) -> str:
     return at.rstrip("Z")
 
 
+#: What the kubelet says instead of a log whose container it has cleared away already (seen with 1.36).
+_KUBELETS_OWN: t.Final = "unable to retrieve container logs for "
+
+
 def log_of(before: str, present: str, lines: int) -> tuple[str, ...]:
     """The last lines of a container, with those of its life before where the present one has not said enough."""
     # Between two lives the API server gives the same log for both.
     text = present if before == present else f"{_whole(before)}{present}"
     # Not splitlines(): a carriage return is how a program draws its progress into one line.
-    said = [plain for line in text.split("\n") if (plain := _plain(line)[:_LONGEST_READ]).strip()]
+    said = [
+        plain
+        for line in text.split("\n")
+        if (plain := _plain(line)[:_LONGEST_READ]).strip() and not line.startswith(_KUBELETS_OWN)
+    ]
     covered = redact("\n".join(said[-lines:]))
     return tuple(
         line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…" for line in covered.split("\n") if line

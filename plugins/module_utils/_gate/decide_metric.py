@@ -235,12 +235,17 @@ class Judge:
             return self._state("over", part)
         return self._state("thin" if self._lacking() else "good", part)
 
+    @property
+    def _speaking(self) -> list[_Part]:
+        """The limits that could judge the last valid sample, and those that were exceeded when they last could."""
+        return [part for part in self._parts if part.outside or part.last is self._last_valid]
+
     def _telling(self) -> _Part:
-        """The limit that is exceeded, else the closest one that could judge the last sample."""
-        for part in self._parts:
+        """The limit that is exceeded, else the closest one."""
+        for part in self._speaking:
             if part.outside:
                 return part
-        return max((part for part in self._parts if part.last is self._last_valid), key=lambda part: part.nearness)
+        return max(self._speaking, key=lambda part: part.nearness)
 
     def _lacking(self) -> str:
         """What it has too little of to be good."""
@@ -257,7 +262,7 @@ class Judge:
             status,
             self._sentence(status, part),
             critical=self.check.critical,
-            nearness=max(part.nearness for part in self._parts),
+            nearness=max(part.nearness for part in self._speaking),
             good_s=self._good_s,
             seen_at=self._seen_at,
             outside_since=min(since, default=None),

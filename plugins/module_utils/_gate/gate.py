@@ -200,7 +200,8 @@ class Gate:
         if self._cluster is None:
             self._clock.sleep(seconds)
             return
-        self._cluster.wait(seconds)
+        # No news is news as well: the grace of a trouble may be over.
+        self._cluster.wait(min(seconds, _SELDOM_S))
         self._clock.sleep(max(0.0, began + _BREATH_S - self._clock.monotonic()))
 
     def _say(self, situation: decide.Situation) -> None:

@@ -217,3 +217,7 @@ def test_order_of_events_does_not_matter(raw: list[dict[str, t.Any]], seed: int)
 @given(st.text(), st.text(), st.integers(1, 20))
 def test_a_log_is_never_longer_than_asked(before: str, present: str, lines: int) -> None:
     assert len(log_of(before, present, lines)) <= lines
+
+
+def test_what_the_kubelet_says_instead_of_a_log_is_no_line_of_it() -> None:
+    assert log_of("unable to retrieve container logs for containerd://c39a56", "no port\n", 20) == ("no port",)

@@ -213,6 +213,16 @@ def test_a_crash_loop_ends_it_at_once() -> None:
     assert bench.clock.elapsed == 2.0
 
 
+def test_a_grace_that_ends_is_noticed_between_two_looks_at_the_checks() -> None:
+    def at(_now: float) -> Cluster:
+        return Cluster({}, [], [])
+
+    bench = Bench(good, at=at, interval_s=60)
+    judgement, _known = bench.gate.judge()
+    assert (judgement.verdict, judgement.cause) == ("fail", "workload")
+    assert 10 <= bench.clock.elapsed <= 11
+
+
 def test_readiness_that_comes_and_goes_does_not_extend_the_deadline() -> None:
     def at(now: float) -> Cluster:
         return cluster(deployment(readyReplicas=2 if int(now) % 2 else 1))
