@@ -16,34 +16,61 @@ import time
 import typing as t
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+OURS: t.Final = "pincex.zero_downtime"
+_NAMES: t.Final = ("case", "subject", "metric")
 
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """A limit that the worst round has to stay under, and what others reach."""
+    """A limit that the worst round has to stay under, or the median of all, and what others reach."""
 
     under: float | None = None
     reference: float | None = None
+    of: t.Literal["worst", "median"] = "worst"
 
 
-def row(case: str, metric: str, values: t.Sequence[float | None], goal: Goal, unit: str = "s") -> dict[str, t.Any]:
+def row(
+    case: str, metric: str, values: t.Sequence[float | None], goal: Goal, unit: str = "s", *, subject: str = OURS
+) -> dict[str, t.Any]:
     """One row. A round that could not be measured misses the goal and is not averaged away."""
     known = [value for value in values if value is not None]
     worst = max(known) if known else None
+    median = statistics.median(known) if known else None
+    deciding = worst if goal.of == "worst" else median
     complete = len(known) == len(values) and bool(known)
     return {
         "case": case,
-        "subject": "pincex.zero_downtime",
+        "subject": subject,
         "metric": metric,
-        "value": round(statistics.median(known), 3) if known else None,
+        "value": None if median is None else round(median, 3),
         "worst": None if worst is None else round(worst, 3),
         "unit": unit,
         "reference": goal.reference,
-        "ratio": round(statistics.median(known) / goal.reference, 3) if known and goal.reference else None,
+        "ratio": round(median / goal.reference, 3) if median is not None and goal.reference else None,
         "goal": goal.under,
-        "met": None if goal.under is None else complete and worst is not None and worst < goal.under,
+        "met": None if goal.under is None else complete and deciding is not None and deciding < goal.under,
         "rounds": len(values),
         "spread": round(max(known) - min(known), 3) if known else None,
+    }
+
+
+def verdict_row(case: str, said: str, expected: str, sentence: str, subject: str = OURS) -> dict[str, t.Any]:
+    """What somebody said beside what is right. Only our own verdicts are goals; who else is right stands in `right`."""
+    return {
+        "case": case,
+        "subject": subject,
+        "metric": "verdict",
+        "value": said,
+        "worst": None,
+        "unit": "",
+        "reference": None,
+        "ratio": None,
+        "goal": expected,
+        "met": said == expected if subject == OURS else None,
+        "rounds": 1,
+        "spread": None,
+        "right": said == expected,
+        "sentence": sentence,
     }
 
 
@@ -53,12 +80,18 @@ def table(rows: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
     def show(value: t.Any) -> str:
         return "-" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
 
-    lines = [f"{'case':<10} {'metric':<24} {'median':>8} {'worst':>8} {'unit':<5} {'goal':>6} {'others':>7} met"]
+    # As wide as the longest: some benchmarks have one case, others name a rollout and everybody who judged it.
+    case, subject, metric = (max((len(str(entry[key])) for entry in rows), default=0) for key in _NAMES)
+    heads = f"{'case':<{case}} {'subject':<{subject}} {'metric':<{metric}}"
+    lines = [f"{heads} {'median':>8} {'worst':>8} {'unit':<5} {'goal':>7} {'others':>7} met"]
     for entry in rows:
         met = {None: "-", True: "yes", False: "NO"}[entry["met"]]
+        if entry["met"] is None and "right" in entry:
+            met = "right" if entry["right"] else "wrong"
         lines.append(
-            f"{entry['case']:<10} {entry['metric']:<24} {show(entry['value']):>8} {show(entry['worst']):>8} "
-            f"{entry['unit']:<5} {show(entry['goal']):>6} {show(entry['reference']):>7} {met}"
+            f"{entry['case']:<{case}} {entry['subject']:<{subject}} {entry['metric']:<{metric}} "
+            f"{show(entry['value']):>8} {show(entry['worst']):>8} "
+            f"{entry['unit']:<5} {show(entry['goal']):>7} {show(entry['reference']):>7} {met}"
         )
     return lines
 
