@@ -97,7 +97,7 @@ def run(lab: str, rate: float, reports: pathlib.Path) -> int:
         print(f"demo FAILED: the order flow ended with {flow_code} and left no figures", file=sys.stderr)
         return 1
     outcome = judge(releases, read_flow(json.loads(out.read_text())))
-    print("\nthe gate's rules: profile `default` of inventories/lab/group_vars/all/gate_profiles.yml")
+    print("\nthe gate's rules: profile `lab` of the collection (docs/gate.md), failures against 1 % at every scrape")
     for release in releases:
         if release.reason:
             print(f"{release.version} was refused: {release.reason}")

@@ -40,8 +40,10 @@ def deploy_plan(
     versions: Mapping[str, str],
     rendered: plan.Manifests,
     profiles: Mapping[str, Mapping[str, t.Any]],
+    *,
+    regions: int,
 ) -> JsonObject:
-    situation = plan.Situation(before, rendered, profiles)
+    situation = plan.Situation(before, rendered, profiles, regions=regions)
     made, problems = plan.deploy_plan(_catalogue(services), versions, situation)
     return {**made, "problems": problems}
 
@@ -67,6 +69,10 @@ def pick_revision(history: Sequence[Mapping[str, t.Any]], wanted: t.Any = None) 
     return {"number": number, "problem": problem}
 
 
+def absent_revision(history: Sequence[Mapping[str, t.Any]], number: t.Any, region: str) -> str | None:
+    return request.absent_revision(history, int(number), region)
+
+
 def _catalogue(services: Mapping[str, t.Any]) -> dict[str, model.Service]:
     try:
         return model.parse_catalogue(services)
@@ -79,14 +85,17 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
+            "absent_revision": absent_revision,
             "deploy_plan": deploy_plan,
             "failure_reason": verdicts.failure_reason,
             "judgement": judgement,
             "pick_revision": pick_revision,
             "release_summary": lambda regions, kind, decision: verdicts.summarise(kind, decision, regions),
             "request_problems": request.request_problems,
+            "request_warnings": request.request_warnings,
             "rollback_plan": rollback_plan,
             "share_of": verdicts.share_of,
             "slot_manifests": slot_manifests,
+            "standing_decision": lambda journal, kind, release: verdicts.standing_decision(kind, release, journal),
             "wanted_versions": request.wanted_versions,
         }

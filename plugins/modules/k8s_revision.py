@@ -36,7 +36,10 @@ options:
       restored: Take back what O(release) wrote here, from its journal. Traffic is taken back before, with
         M(pincex.zero_downtime.k8s_traffic).
   services:
-    description: Names of services, as in the label C(app.kubernetes.io/name). For O(state=read).
+    description:
+      - Names of services, as in the label C(app.kubernetes.io/name). For O(state=read).
+      - With O(state=applied) the services whose traffic is shifted afterwards; refused when the user may not write their
+        routes (HTTPRoute).
     type: list
     elements: str
     default: []

@@ -39,6 +39,14 @@ class Run:
             found[region] = labels.get("app.kubernetes.io/version")
         return found
 
+    def way_back(self, *regions: str) -> list[tuple[str, str, str]]:
+        """Region, module and state of every call that took something back or wrote a decision, in their order."""
+        return [
+            (call["region"], call["module"], call["state"])
+            for call in self.calls
+            if call["state"] in ("restored", "decided") and call["region"] in regions
+        ]
+
 
 class Flow:
     """Runs a playbook of the collection over regions that are files."""
@@ -93,7 +101,7 @@ class Flow:
         (collection / "plugins/modules").mkdir()
         for name in ("roles", "playbooks", "meta", "galaxy.yml"):
             (collection / name).symlink_to(ROOT / name)
-        for name in ("filter", "test", "module_utils"):
+        for name in ("filter", "test", "module_utils", "plugin_utils"):
             (collection / "plugins" / name).symlink_to(ROOT / "plugins" / name)
         for kind in ("action", "modules"):
             (collection / f"plugins/{kind}/release_report.py").symlink_to(ROOT / f"plugins/{kind}/release_report.py")

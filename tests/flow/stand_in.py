@@ -4,7 +4,8 @@
 """Action plugin that stands in for every module that asks a cluster: a region is a JSON file.
 
 It lets the playbooks run from end to end without a cluster, with regions that refuse, fail or get stuck on command. The
-file `faults.json` says what goes wrong: {"us-east-1": {"gate": "core-api 10 %", "restore": true, "open": "reason"}}.
+file `faults.json` says what goes wrong: {"us-east-1": {"gate": "core-api 10 %", "restore": true, "open": "reason",
+"routes": true}, "fleet": {"decide": "lost"}}.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ class ActionModule(ActionBase):
             answer.setdefault("changed", was != state)
         with (home / "calls.jsonl").open("a") as calls:
             call = {"at": time.time(), "region": region, "module": module, "check": bool(self._task.check_mode)}
-            call |= {key: args.get(key) for key in ("state", "step", "scope", "decision", "outcome", "routes")}
+            keys = ("state", "step", "scope", "decision", "outcome", "routes", "services", "allow_live", "number")
+            call |= {key: args.get(key) for key in keys}
+            call["fields"] = [f"{field['kind']}/{field['name']} {field['path']}" for field in args.get("fields") or []]
+            call["objects"] = [f"{obj['kind']}/{obj['metadata']['name']}" for obj in args.get("objects") or []]
             calls.write(json.dumps(call, default=str) + "\n")
         result.update(answer)
         return result
@@ -83,6 +87,8 @@ def k8s_revision(args: State, state: State, faults: State, check: bool) -> State
         return {"kept": []}
     if faults.get("apply") == args["step"]:
         raise Refusal("no permission to patch deployments")
+    if faults.get("routes") and args.get("services"):
+        raise Refusal(f"context: its user may not update HTTPRoute exchange/{args['services'][0]}")
     for obj in args["objects"]:
         key = f"{obj['kind']}/{obj['metadata']['name']}"
         old = state["objects"].get(key, {})
@@ -157,22 +163,23 @@ def release_journal(args: State, state: State, faults: State, check: bool) -> St
         state["before"] = {"objects": copy.deepcopy(state["objects"]), "weights": copy.deepcopy(state["weights"])}
         return {"release": {"id": state["open"], "kind": str(release["kind"])}, "number": state["number"]}
     if what == "decided":
-        if faults.get("decide"):
-            raise Refusal("the fleet's journal cannot be reached")
         state["decision"] = state["decision"] or {"decision": str(args["decision"]), "reason": str(args["reason"])}
+        if faults.get("decide") == "lost":
+            raise Refusal("the fleet's journal does not answer")
         return {"decision": state["decision"]}
     if what == "closed":
-        if args.get("revision"):
-            document_of = json.loads(json.dumps(args["revision"], default=str))
-            state["revisions"][str(args["number"])] = document_of
+        fleet = args["scope"] == "fleet"
+        if fleet or args.get("revision"):
+            document_of = json.loads(json.dumps(args.get("revision"), default=str))
+            number = state["number"] if fleet else args["number"]
+            state["revisions"][str(number)] = {"outcome": str(args["outcome"]), "document": document_of}
         state["open"] = None
         return {}
-    revisions = [{"number": int(number), "outcome": "released"} for number in state["revisions"]]
-    number = args.get("number")
+    headers = [{"number": int(number), "outcome": kept["outcome"]} for number, kept in state["revisions"].items()]
     return {
         "changed": False,
-        "revisions": revisions,
-        "revision": state["revisions"].get(str(number)),
+        "revisions": headers,
+        "revision": state["revisions"].get(str(args.get("number")), {}).get("document"),
         "release": {"id": state["open"], "kind": "deploy", "state": "open"} if state["open"] else {},
         "decision": state["decision"],
         "entries": [],

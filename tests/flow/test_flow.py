@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 from flow_runner import Flow
 
 V1 = ("-e", "release_version=v1")
@@ -66,6 +68,14 @@ def test_first_wave_bad_leaves_the_others_untouched(flow: Flow) -> None:
     sentence = "the release was taken back: us-east-1: core-api error rate is 20 %, above 5 % for 1 s"
     assert done.report is not None
     assert done.report["sentence"] == sentence
+    # Traffic first, then the fleet, then the rest.
+    assert done.way_back("us-east-1", "fleet")[:4] == [
+        ("us-east-1", "k8s_traffic", "restored"),
+        ("fleet", "release_journal", "decided"),
+        ("us-east-1", "k8s_traffic", "restored"),
+        ("us-east-1", "k8s_revision", "restored"),
+    ]
+    assert len([line for line in done.output.splitlines() if "FAILED!" in line and sentence in line]) == 1
 
 
 def test_first_wave_stuck_and_the_fleet_still_decides(flow: Flow) -> None:
@@ -76,6 +86,12 @@ def test_first_wave_stuck_and_the_fleet_still_decides(flow: Flow) -> None:
     assert done.report is not None
     assert done.report["decision"] == "undo"
     assert done.regions["us-east-1"]["open"] is not None
+    # The others learn of it before the traffic is tried again.
+    assert done.way_back("us-east-1", "fleet")[:3] == [
+        ("us-east-1", "k8s_traffic", "restored"),
+        ("fleet", "release_journal", "decided"),
+        ("us-east-1", "k8s_traffic", "restored"),
+    ]
     refused = flow.run("deploy", *V2)
     assert refused.code == 2
     assert "is not finished" in refused.output
@@ -124,3 +140,55 @@ def test_a_way_back_that_fails_is_stuck_and_not_undone(flow: Flow) -> None:
     # The region that got back stays back: it is not sent to the version it left.
     assert (done.verdicts()["us-east-1"], done.verdicts()["eu-west-1"]) == ("released", "stuck")
     assert not [call for call in done.calls if call["state"] == "restored"]
+
+
+def test_all_regions_go_back_to_the_same_revision(flow: Flow) -> None:
+    """One region has a revision that the others do not have."""
+    flow.run("deploy", *V1)
+    flow.run("deploy", *V2, "--limit", "us-east-1")
+    refused = flow.run("rollback", "-e", "revision=2")
+    assert refused.code == 2, refused.output
+    assert "the rollback was refused: revision: 2 is not kept in eu-west-1 (kept: 1)" in refused.output
+    assert not [call for call in refused.calls if call["state"] in ("opened", "shifted")]
+    back = flow.run("rollback")
+    assert back.code == 0, back.output
+    assert set(back.versions().values()) == {"v1"}
+    read = {call["region"]: call["number"] for call in back.calls if call["number"] and call["state"] == "read"}
+    assert read == {"us-east-1": 1, "eu-west-1": 1, "ap-northeast-1": 1}
+
+
+def test_a_decision_that_stands_is_acted_on_although_its_answer_was_lost(flow: Flow) -> None:
+    done = flow.run("deploy", *V1, faults={"fleet": {"decide": "lost"}})
+    assert done.code == 0, done.output
+    assert set(done.verdicts().values()) == {"released"}
+    assert done.report is not None
+    assert done.report["decision"] == "keep"
+
+
+def test_everything_is_tried_before_anything_is_written(flow: Flow) -> None:
+    services = {
+        "core-api": {"image": "exchange", "strategy": "rolling", "hpa": {"min": 2, "max": 4}},
+        "reference-data": {"image": "exchange", "strategy": "blue_green", "hpa": {"min": 2, "max": 4}},
+    }
+    more = ("--limit", "us-east-1", "-e", json.dumps({"services": services, "gate_profiles": {"default": {}}}))
+    first = flow.run("deploy", *V1, *more)
+    assert first.code == 0, first.output
+    assert first.output.count("gate_profiles.default: it has no metrics, no counters, no health") == 1
+
+    second = flow.run("deploy", *V2, *more)
+    assert second.code == 0, second.output
+    idle, in_place = [call for call in second.calls if call["step"] == "preflight"]
+    assert (idle["check"], in_place["check"]) == (True, True)
+    assert idle["services"] == ["reference-data"]
+    assert "Deployment/reference-data-green" in idle["objects"]
+    assert {
+        "Deployment/reference-data-green spec.replicas",
+        "HorizontalPodAutoscaler/reference-data-blue spec.minReplicas",
+    } <= set(idle["fields"])
+    assert "Deployment/core-api-blue" in in_place["objects"]
+    assert (in_place["fields"], in_place["allow_live"]) == (["Deployment/core-api-blue spec.replicas"], True)
+
+    refused = flow.run("deploy", "-e", "release_version=v3", *more, faults={"us-east-1": {"routes": True}})
+    assert refused.code == 2, refused.output
+    assert "us-east-1: context: its user may not update HTTPRoute exchange/reference-data" in refused.output
+    assert not [call for call in refused.calls if call["state"] == "opened"]

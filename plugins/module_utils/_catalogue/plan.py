@@ -69,6 +69,7 @@ class Situation:
     profiles: Mapping[str, Mapping[str, t.Any]]
     gated_on_metrics: bool = True  # False for a way back: readiness and doomed pods only
     regions: int = 1  # of the whole release
+    catalogue: Mapping[str, Service] = dataclasses.field(default_factory=dict)  # of all services, also those that stay
 
     @property
     def namespace(self) -> str:
@@ -89,6 +90,7 @@ def deploy_plan(
     services: Mapping[str, Service], versions: Mapping[str, str], situation: Situation
 ) -> tuple[JsonObject, list[str]]:
     """The plan, and the sentences for which there must not be one."""
+    situation = dataclasses.replace(situation, catalogue=services)
     moves: list[Move] = []
     problems: list[str] = []
     for name, version in versions.items():
@@ -267,7 +269,11 @@ def _gate(moves: Sequence[Move], situation: Situation, observe_key: str | None, 
             for kind, found in gates.checks_of(profile, names).items():
                 checks.setdefault(kind, []).extend(found)
     # A way back never trips: that would send everybody to the version it leaves. It stops as stuck instead.
-    back = [_trip(move) for move in moves if trip and situation.gated_on_metrics and _has_way_back(move)]
+    back = [
+        _trip(move, situation.catalogue)
+        for move in moves
+        if trip and situation.gated_on_metrics and _has_way_back(move)
+    ]
     return gates.gate_options(
         _profiles(moves, situation),
         workloads=[move.workload for move in moves],
@@ -281,13 +287,25 @@ def _has_way_back(move: Move) -> bool:
     return move.source is not None and not move.in_place
 
 
-def _trip(move: Move) -> JsonObject:
+def _trip(move: Move, catalogue: Mapping[str, Service]) -> JsonObject:
     return {
         "service": move.service.name,
         "route": move.service.name,
         "weights": {str(move.source): 100, move.target: 0},
-        "depends_on": list(move.service.depends_on),
+        "depends_on": _needs(move.service, catalogue),
     }
+
+
+def _needs(service: Service, catalogue: Mapping[str, Service]) -> list[str]:
+    """What a service needs, directly or through services that this release leaves alone."""
+    found: list[str] = []
+    left = list(service.depends_on)
+    while left:
+        name = left.pop(0)
+        if name not in found:
+            found.append(name)
+            left += catalogue[name].depends_on if name in catalogue else ()
+    return found
 
 
 def _prepare(moves: list[Move], situation: Situation) -> JsonObject:

@@ -188,6 +188,7 @@ def _act(
             done = trip(journal.kube, journal, entries, step)
             result["tripped"] = {"at": done["at"], "routes": done["routes"], "error": done["error"]}
             result["changed"] = done["changed"]
+            result["warnings"] = [*result["warnings"], *done["warnings"]]
             result["diff"] = {
                 side: {route["route"]: route[side] for route in done["routes"]} for side in ("before", "after")
             }

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
     ApiError,
+    LockLost,
     OptionError,
     ReleaseError,
     may_have_written,
@@ -43,6 +44,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tre
     set_path,
     strip,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route
 
 _TRIES: t.Final = 5
 
@@ -58,6 +60,8 @@ class Write:
     manifest: JsonObject | None
     force: bool
     fields: tuple[tuple[str, t.Any], ...]
+    #: After the manifest, by a dry run; and after the fields as well.
+    applied: JsonObject | None
     wanted: JsonObject
     weight: int = 0
 
@@ -77,15 +81,21 @@ def apply(
     objects: Sequence[JsonObject],
     fields: Sequence[Field],
     *,
+    shifted: Sequence[str] = (),
     allow_live: bool,
     step: str,
     check_mode: bool,
     progress: Progress,
 ) -> tuple[list[Write], list[JsonObject]]:
-    """Apply. Returns what changed, and each such object as it is afterwards (in check mode: as it would be)."""
+    """Apply. Returns what changed, and each such object as it is afterwards (in check mode: as it would be).
+
+    `shifted` are services whose traffic another task shifts afterwards: pods that nobody can send traffic to are not
+    brought up.
+    """
     kube = session.kube
     # Asked first, so that a refusal comes before anything else; asked again with the intent.
     session.journal.guard()
+    _may_shift(session, shifted)
     live = {ref: kube.get(ref) for ref in _refs(objects, fields)}
     services = {label_of(obj, NAME_LABEL) for obj in [*objects, *live.values()]} - {None}
     weights = weights_by_service(read_routes(kube, session.namespace, sorted(t.cast("set[str]", services))))
@@ -109,7 +119,7 @@ def apply(
     except ReleaseError as error:
         # An entry without an outcome keeps the whole intent: a way back then looks at the objects themselves.
         halfway = writes[len(done)]
-        if not may_have_written(error) and not (halfway.manifest is not None and halfway.fields):
+        if not _is_unsure(error) and not (halfway.manifest is not None and halfway.fields):
             session.journal.outcome(entry, [write.change(after) for write, after in done], error.message)
         raise
     session.journal.outcome(entry, [write.change(after) for write, after in done])
@@ -120,6 +130,17 @@ def apply(
 def _refs(objects: Sequence[JsonObject], fields: Sequence[Field]) -> list[Ref]:
     refs = dict.fromkeys([*(Ref.of(obj) for obj in objects), *(ref for ref, _path, _value in fields)])
     return list(refs)
+
+
+def _may_shift(session: Session, services: Sequence[str]) -> None:
+    """Raise OptionError when our user may not write the routes of these services. A route that is not there yet is
+    created, and removed again by a way back."""
+    there = read_routes(session.kube, session.namespace, services)
+    for service in services:
+        ref = Ref(route.API_VERSION, route.KIND, service, session.namespace)
+        for verb in ("update",) if service in there else ("create", "delete"):
+            if not session.kube.may(verb, ref):
+                raise OptionError("context", f"its user may not {verb} {ref}", region=session.region)
 
 
 def _planned(
@@ -136,9 +157,10 @@ def _planned(
         manifest = manifests.get(ref)
         singles = tuple((path, value) for other, path, value in fields if other == ref)
         force = False
-        wanted = found
+        applied = wanted = found
         if manifest is not None:
-            wanted, force = _tried(session, manifest)
+            applied, force = _tried(session, manifest)
+            wanted = applied
             if found is not None and strip(found) == strip(wanted):
                 manifest = None
         if wanted is None:
@@ -150,7 +172,7 @@ def _planned(
             continue
         if singles:
             wanted = _tried_fields(session, ref, found, wanted, singles)
-        writes.append(Write(ref, found, manifest, force, singles, wanted, weight_of(found, weights)))
+        writes.append(Write(ref, found, manifest, force, singles, applied, wanted, weight_of(found, weights)))
     return sorted(writes, key=lambda write: rank(write.ref.kind))
 
 
@@ -186,9 +208,7 @@ def _tried_fields(
             raise OptionError("context", f"its user may not patch {ref}", region=session.region)
     else:
         kube.patch(ref, _field_patch({"metadata": {}}, singles), dry_run=True)
-    for path, value in singles:
-        wanted = set_path(wanted, path, value)
-    return wanted
+    return _with_fields(wanted, singles)
 
 
 def _carry_out(session: Session, write: Write) -> JsonObject:
@@ -200,6 +220,7 @@ def _carry_out(session: Session, write: Write) -> JsonObject:
             session,
             write.ref,
             write.live,
+            write.applied,
             lambda live: kube.apply(_at(manifest, live), force=write.force),
         )
     if write.fields:
@@ -207,6 +228,7 @@ def _carry_out(session: Session, write: Write) -> JsonObject:
             session,
             write.ref,
             after,
+            _with_fields(after, write.fields),
             lambda live: kube.patch(write.ref, _field_patch(live or {"metadata": {}}, write.fields)),
         )
     if after is None:
@@ -218,10 +240,11 @@ def _swapped(
     session: Session,
     ref: Ref,
     live: JsonObject | None,
+    wanted: JsonObject | None,
     send: Callable[[JsonObject | None], JsonObject],
 ) -> JsonObject:
     """Send under the resourceVersion that was read. A controller that wrote the status in between is no reason to stop;
-    anything else that changed is."""
+    anything else that changed is. `wanted` is what it becomes: a write whose answer was lost meets itself."""
     seen = live
     for _attempt in range(_TRIES):
         try:
@@ -231,22 +254,27 @@ def _swapped(
                 raise
             session.journal.guard()
             now = session.kube.get(ref)
-            if now is None or (live is not None and not _same_for_us(live, now)):
-                raise ApiError(
-                    f"{session.region}: {ref} was changed by somebody else between our read and our write",
-                    kind="conflict",
-                    status=409,
-                    region=session.region,
-                    retriable=True,
+            unchanged = now is not None and (live is None or _same_for_us(live, now))
+            if not unchanged and now is not None and wanted is not None and _same_for_us(wanted, now):
+                return now
+            if not unchanged:
+                raise _Overtaken(
+                    session.region, f"{ref} was changed by somebody else between our read and our write"
                 ) from error
             seen = now
-    raise ApiError(
-        f"{session.region}: {ref} changes faster than it can be written",
-        kind="conflict",
-        status=409,
-        region=session.region,
-        retriable=True,
-    )
+    raise _Overtaken(session.region, f"{ref} changes faster than it can be written")
+
+
+class _Overtaken(ApiError):
+    """Somebody else wrote as well. Whether before or after us cannot be told when the answer to us was lost."""
+
+    def __init__(self, region: str, problem: str) -> None:
+        super().__init__(f"{region}: {problem}", kind="conflict", status=409, region=region, retriable=True)
+
+
+def _is_unsure(error: ReleaseError) -> bool:
+    """Whether a write that ended so may have gone through. The end of the lease ends its tries like any time-out."""
+    return may_have_written(error) or isinstance(error, _Overtaken | LockLost)
 
 
 def _same_for_us(live: JsonObject, now: JsonObject) -> bool:
@@ -285,6 +313,13 @@ def _at(manifest: JsonObject, live: JsonObject | None) -> JsonObject:
         return manifest
     meta = {**manifest["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}
     return {**manifest, "metadata": meta}
+
+
+def _with_fields(obj: JsonObject | None, singles: Sequence[tuple[str, t.Any]]) -> JsonObject:
+    changed = obj or {}
+    for path, value in singles:
+        changed = set_path(changed, path, value)
+    return changed
 
 
 def _field_patch(live: JsonObject, singles: Sequence[tuple[str, t.Any]]) -> JsonObject:

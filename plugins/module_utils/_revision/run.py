@@ -70,6 +70,7 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
                 session,
                 objects,
                 fields,
+                shifted=params.get("services") or [],
                 allow_live=bool(params.get("allow_live")),
                 step=params.get("step") or "",
                 check_mode=check_mode,

@@ -112,28 +112,30 @@ class WayBack:
             return before
         known = [value for value in (before, after, live) if value is not None]
         if live is not None and all(isinstance(value, Mapping) for value in known):
-            return self._dict_back(before or {}, after or {}, live, path)
+            return self._dict_back(before, after or {}, live, path)
         if live is not None and all(isinstance(value, list) and _keyed(value) for value in known):
-            return self._list_back(before or [], after or [], live, path)
+            return self._list_back(before, after or [], live, path)
         self.kept[path] = Kept(path, before, after, live)
         self._theirs.add(path)
         return live
 
     def _dict_back(
-        self, before: Mapping[str, t.Any], after: Mapping[str, t.Any], live: Mapping[str, t.Any], path: str
+        self, before: Mapping[str, t.Any] | None, after: Mapping[str, t.Any], live: Mapping[str, t.Any], path: str
     ) -> JsonObject | None:
-        result = dict(live)
-        for key in sorted({*before, *after, *live}):
-            value = self.take_back(before.get(key), after.get(key), live.get(key), _join(path, key))
+        old, result = before or {}, dict(live)
+        for key in sorted({*old, *after, *live}):
+            value = self.take_back(old.get(key), after.get(key), live.get(key), _join(path, key))
             if value is None:
                 result.pop(key, None)
             else:
                 result[key] = value
-        # A map that we had made and that holds nothing of anybody else goes with its content.
-        return result if result or before else None
+        # A map that we had made and that holds nothing of anybody else goes with its content; `emptyDir: {}` stays.
+        return result if result or before is not None else None
 
-    def _list_back(self, before: list[t.Any], after: list[t.Any], live: list[t.Any], path: str) -> list[t.Any] | None:
-        old, new, now = _by_name(before), _by_name(after), _by_name(live)
+    def _list_back(
+        self, before: list[t.Any] | None, after: list[t.Any], live: list[t.Any], path: str
+    ) -> list[t.Any] | None:
+        old, new, now = _by_name(before or []), _by_name(after), _by_name(live)
         result = {}
         for name in [*now, *(name for name in old if name not in now)]:
             value = self.take_back(old.get(name), new.get(name), now.get(name), f"{path}[{name}]")
@@ -141,7 +143,7 @@ class WayBack:
                 result[name] = value
         # The order can matter (the first container, an env that uses an earlier one).
         names = list(old) if set(old) == set(result) else list(result)
-        return [result[name] for name in names] if result or before else None
+        return [result[name] for name in names] if result or before is not None else None
 
 
 def get_path(obj: t.Any, path: str) -> t.Any:

@@ -35,7 +35,7 @@ def routes_to_trip(entries: Sequence[TripEntry], failing_services: AbstractSet[s
     left = [entry for entry in entries if entry.service in back]
     ordered: list[TripEntry] = []
     while left:
-        needed = {name for entry in left for name in entry.depends_on if name != entry.service}
+        needed = {name for entry in left for name in entry.depends_on}
         # Services that depend on each other in a circle have no first one.
         free = [entry for entry in left if entry.service not in needed] or left
         ordered += free

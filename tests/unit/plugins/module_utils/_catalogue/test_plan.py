@@ -138,6 +138,18 @@ def test_the_bake_knows_who_depends_on_whom() -> None:
     }
 
 
+def test_a_service_goes_back_with_what_it_needs_through_one_that_stays() -> None:
+    services = copy.deepcopy(SERVICES)
+    services["web"] = {**copy.deepcopy(services["core-api"]), "depends_on": ["core-api"]}
+    versions = {"core-api": "v1", "reference-data": "v1", "web": "v1"}
+    before = running(services, versions, {**BLUE, "web": "blue"})
+    plan, _ = plan_for(services, {**versions, "reference-data": "v2", "web": "v2"}, before)
+    assert {entry["service"]: entry["depends_on"] for entry in plan["bake"][0]["gate"]["trip"]} == {
+        "reference-data": [],
+        "web": ["core-api", "reference-data"],
+    }
+
+
 def test_a_split_route_is_refused() -> None:
     before = running(SERVICES, V1, BLUE)
     before["services"]["core-api"]["weights"] = {"blue": 60, "green": 40}

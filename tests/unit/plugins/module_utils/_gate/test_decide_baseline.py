@@ -132,6 +132,10 @@ def test_a_stable_slot_without_traffic_leaves_the_limit_alone() -> None:
     assert (state.status, state.good_s) == ("good", 4.0)
     assert state.sentence == "p95 latency 0.2 ≤ 0.5 (window 1m, 5 samples, no baseline: the query gave nan)"
     assert state.evidence["baseline"]["samples"]["nan"] == 5
+    # What was close to the baseline when there was one is not what is told now.
+    close, gone = [judged(latency(maximum=0.5), *pairs) for pairs in ([(0.29, 0.2)], [(0.29, 0.2), (0.2, None)])]
+    assert (close.nearness, gone.nearness) == (pytest.approx(0.29 / 0.3), pytest.approx(0.4))
+    assert gone.sentence.startswith("p95 latency 0.2 ≤ 0.5 (")
 
 
 def test_time_without_a_baseline_is_not_counted_as_worse() -> None:
@@ -251,6 +255,16 @@ def test_a_change_after_a_long_good_time_is_found() -> None:
     statuses = [judge.add(sample).status for sample in samples_of(*steady, *[BAD] * 12)]
     assert set(statuses[MIN_PAIRS:500]) == {"good"}
     assert statuses.index("bad") - 500 < 9
+
+
+def test_a_good_pair_is_never_the_proof() -> None:
+    """Two of the last five are bad, and only then there are five pairs: the next bad one says it, with its value."""
+    check = latency(form=Form(n_of_m=(2, 5)))
+    assert judged(check, BAD, BAD, GOOD, GOOD, GOOD).status == "good"
+    state = judged(check, GOOD, BAD, BAD, GOOD, GOOD, BAD)
+    assert (state.status, state.sentence[:18]) == ("bad", "p95 latency 0.42 >")
+    later = judged(check, GOOD, BAD, BAD, GOOD, GOOD, BAD, GOOD)
+    assert (later.status, later.sentence) == ("bad", state.sentence)
 
 
 def test_evidence_of_a_baseline_is_json() -> None:

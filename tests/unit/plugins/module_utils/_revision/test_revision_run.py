@@ -9,9 +9,10 @@ import typing as t
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import NoAnswer
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_undo import TAKEN_BACK
 from fakes import answer_with, lose_answer
-from slot_world import S, SlotWorld, account, deployment, hpa, manifests, scale, service, slot_ref
+from slot_world import ROUTE, S, SlotWorld, account, deployment, hpa, manifests, scale, service, slot_ref
 
 
 @pytest.fixture
@@ -84,6 +85,21 @@ def test_a_refused_third_object_leaves_nothing_written(live: SlotWorld) -> None:
     assert done["error"]["kind"] == "forbidden"
     assert done["msg"].startswith("context: us-east-1 is not allowed to do that: us-east-1: apply Deployment")
     assert live.server.writes() == []
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize(("routed", "verb"), [(True, "update"), (False, "create"), (False, "delete")])
+def test_no_pods_for_a_route_that_our_user_may_not_write(
+    live: SlotWorld, check_mode: bool, routed: bool, verb: str
+) -> None:
+    if not routed:
+        del live.server.stored[ROUTE]
+    given = {"objects": manifests("green", "v2"), "fields": [scale("green", 2)], "check_mode": check_mode}
+    live.server.denied.add((verb, "httproutes"))
+    refused = live.revision(state="applied", services=[S], **given)
+    assert refused["msg"] == f"context: its user may not {verb} HTTPRoute exchange/core-api"
+    assert live.server.writes() == []
+    assert what(live.revision(state="applied", **given)), "nothing is shifted there"
 
 
 def test_a_namespace_that_is_not_there(world: SlotWorld) -> None:
@@ -175,6 +191,57 @@ def test_a_lost_answer_is_asked_for_again(live: SlotWorld, sent: bool) -> None:
     faults.append(lose_answer(1, sent, "/deployments"))
     assert what(live.revision(state="applied", objects=[deployment("green", "v2")]))
     assert live.server.take(slot_ref("green"))["metadata"]["labels"]["app.kubernetes.io/version"] == "v2"
+
+
+def lose_real_answer(live: SlotWorld, name: str, meddle: t.Callable[[], t.Any] | None = None) -> None:
+    """The first real write of that object is carried out, and its answer is lost; then somebody else may act."""
+
+    def fault(request: t.Any) -> None:
+        if request.query.get("dryRun") is None and request.method == "PATCH" and request.path.endswith(name):
+            live.server.after.remove(fault)
+            if meddle is not None:
+                meddle()
+            raise NoAnswer("connection reset", timeout=False, sent=True)
+
+    live.server.after.append(fault)
+
+
+def test_a_lost_answer_to_an_apply_on_what_exists_is_no_foreign_change(live: SlotWorld) -> None:
+    """The client sends again, and the API server refuses the resourceVersion that our own write has outdated."""
+    _fleet, release = live.opened()
+    lose_real_answer(live, "/deployments/core-api-blue")
+    done = live.revision(state="applied", objects=[deployment("blue", "v2")], allow_live=True, release=release)
+    assert what(done) == {"Deployment core-api-blue": "changed"}
+    (entry,) = live.journaled(release)
+    assert (entry.done, [change.ref.name for change in entry.changes]) == (True, ["core-api-blue"])
+
+
+def test_a_lost_answer_to_a_field_is_no_foreign_change(live: SlotWorld) -> None:
+    hold = {"api_version": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "core-api-blue"}
+
+    def controllers_write() -> None:
+        live.server.change(Ref.of(hpa("blue", 2)), "kube-controller-manager", status={"currentReplicas": 2})
+
+    lose_real_answer(live, "/horizontalpodautoscalers/core-api-blue", controllers_write)
+    done = live.revision(state="applied", fields=[{**hold, "path": "spec.minReplicas", "value": 4}])
+    assert what(done) == {"HorizontalPodAutoscaler core-api-blue": "changed"}
+
+
+def test_a_foreign_change_on_top_of_a_lost_answer_stops_and_undo_knows_of_ours(live: SlotWorld) -> None:
+    _fleet, release = live.opened()
+
+    def pause() -> None:
+        changed = live.server.take(slot_ref("blue"))
+        changed["spec"]["paused"] = True
+        live.server.put(changed, "kubectl")
+
+    lose_real_answer(live, "/deployments/core-api-blue", pause)
+    given = {"objects": [service("blue"), deployment("blue", "v2")], "allow_live": True, "release": release}
+    assert "was changed by somebody else" in live.revision(state="applied", **given)["msg"]
+    assert what(live.revision(state="restored", release=release)) == {"Deployment core-api-blue": "changed"}
+    spec = live.server.take(slot_ref("blue"))["spec"]
+    assert spec["template"]["spec"]["containers"][0]["image"] == "exchange:v1"
+    assert spec["paused"] is True
 
 
 def test_a_release_is_taken_back_to_the_last_field(live: SlotWorld) -> None:

@@ -13,6 +13,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transpo
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_trip import TripEntry
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.route import build_route, weights_of
 from fakes import Fault
+from journal_world import LEASE
 from slot_world import ROUTE, S, SlotWorld
 
 REFERENCE = "reference-data"
@@ -58,6 +59,11 @@ class ManyRoutes(SlotWorld):
         """A release whose lease outlives the 30 s that a write is tried for."""
         region = self.open_region(self.open_fleet(), lease_s=60.0, renew_s=20.0)
         return ReleaseRef.from_option(region["release"])
+
+    def take_over(self) -> None:
+        """Somebody takes the lock."""
+        lease = self.server.take(LEASE)
+        self.server.change(LEASE, spec={**lease["spec"], "holderIdentity": "recover", "leaseTransitions": 9})
 
     def moved(self) -> list[str]:
         """The routes that were written, in this order."""

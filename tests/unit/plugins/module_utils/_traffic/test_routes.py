@@ -154,3 +154,11 @@ def test_what_reads_otherwise_than_it_was_written_is_told(world: ManyRoutes) -> 
     assert "was written as blue 90, green 10 and reads blue 70, green 30" in done["msg"]
     assert done["changed"]
     assert world.traffic(state="restored", release=release)["routes"].keys() == {REFERENCE}
+
+
+def test_a_shift_that_the_journal_does_not_know_of_fails_and_says_what_is_written(world: ManyRoutes) -> None:
+    _fleet, release = world.opened()
+    world.server.after.append(at_put(WEB, world.take_over))
+    done = world.shift_all(release)
+    assert (done["failed"], done["error"]["kind"], done["changed"]) == (True, "lock_lost", True)
+    assert done["routes"].keys() == set(SERVICES)

@@ -12,7 +12,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import NoAnswer
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.trip import checked_trip, trip
 from fakes import answer_with, lose_answer
-from journal_world import JOURNAL, LEASE
+from journal_world import JOURNAL
 from many_routes import BACK, BEFORE, REFERENCE, SERVICES, WEB, ManyRoutes, at_put, entries
 from slot_world import S
 
@@ -25,7 +25,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> ManyRoutes:
 
 
 def tripped(world: ManyRoutes, *names: str, release: t.Any = None) -> Json:
-    journal = world.journal(release, undoing=True)
+    journal = world.journal(release)
     before = journal.kube.deadline_s
     done = trip(journal.kube, journal, entries(*names), "core-api 10 % trip")
     assert journal.kube.deadline_s == before
@@ -151,12 +151,7 @@ def test_the_lock_is_held_before_each_route(world: ManyRoutes) -> None:
 
 def test_nothing_is_written_once_the_lock_is_somebody_elses(world: ManyRoutes) -> None:
     _fleet, release = world.opened()
-
-    def take_over() -> None:
-        lease = world.server.take(LEASE)
-        world.server.change(LEASE, spec={**lease["spec"], "holderIdentity": "recover", "leaseTransitions": 9})
-
-    world.server.after.append(at_put(WEB, take_over))
+    world.server.after.append(at_put(WEB, world.take_over))
     done = tripped(world, WEB, S, REFERENCE, release=release)
     assert world.moved() == [WEB]
     assert world.weights_by_route() == {REFERENCE: BEFORE, S: BEFORE, WEB: BACK}
@@ -203,6 +198,8 @@ def test_what_may_be_written_is_said_to_be_unknown_and_its_intent_stays_open(wor
     assert done["changed"]
     (entry,) = world.journaled(release)
     assert (entry.done, entry.failed, [change.ref.name for change in entry.changes]) == (False, None, [WEB, S])
+    alone = tripped(world, WEB, release=release)
+    assert (alone["changed"], alone["at"]) == (True, None)
 
 
 def test_a_write_that_the_end_of_the_lease_ended_may_have_gone_through_as_well(world: ManyRoutes) -> None:
