@@ -106,7 +106,7 @@ bench-way-back: $(READY) ## How long a bad version is visible, over five release
 	@$(BIN)/python -m bench.way_back
 
 bench-gate: $(READY) ## The gate beside its peers: PART=rollout, scale, canary, alarms or replayed, or all of them (root)
-	@$(BIN)/python -m bench.gate $(PART)
+	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH) $(BIN)/python -m bench.gate $(PART)
 
 clean: ## Remove what make and the tools have written (.venv and running labs stay)
 	rm -rf .build .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache reports

@@ -38,8 +38,8 @@ options:
   services:
     description:
       - Names of services, as in the label C(app.kubernetes.io/name). For O(state=read).
-      - With O(state=applied) the services whose traffic is shifted afterwards; refused when the user may not write their
-        routes (HTTPRoute).
+      - With O(state=applied) the services whose traffic is shifted afterwards; refused when the user may not write
+        their routes (HTTPRoute).
     type: list
     elements: str
     default: []

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.check import (
     KINDS,
+    SIGHT,
     Checker,
     CheckState,
     JsonObject,
@@ -22,9 +23,19 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.check i
     SampleKind,
     Status,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_counters import Increase, newest
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_counters import (
+    Beside,
+    Counts,
+    Samples,
+    Scrape,
+    newest,
+    period_of,
+    seen_to,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_sample import Policy, status_of_missing
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_sequential import (
+    RATES,
+    RATIOS,
     Evidence,
     Interval,
     OneSample,
@@ -58,9 +69,15 @@ SPEC: t.Final[dict[str, dict[str, t.Any]]] = {
     "service": {"type": "str", "default": ""},
 }
 
-_SELECTOR: t.Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*(\s*\{.*\})?", re.DOTALL)
+_QUOTED: t.Final = r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\''
+_BRACES: t.Final = rf"\{{(?:[^{{}}\"']|{_QUOTED})*\}}"
+_SELECTOR: t.Final = re.compile(rf"[a-zA-Z_:][a-zA-Z0-9_:]*(\s*{_BRACES})?|{_BRACES}", re.DOTALL)
 #: A new start of the test this often: what was good an hour ago says little about now.
 _RESTART_S: t.Final = 30.0
+#: Half of the way to a proof, in logarithms: as good a reason to wait as there is.
+_SUSPICIOUS: t.Final = 0.5
+#: No question reaches further back: an hour of a scrape a second is 100 kB a series.
+_LONGEST_S: t.Final = 3600.0
 _LAST: t.Final = 10
 
 
@@ -120,15 +137,17 @@ def _rule(item: Params) -> Rule:
         for where, given in ((option, item[option]), (f"against.{option}", against.get(option))):
             if given is not None and not _SELECTOR.fullmatch(given.strip()):
                 raise OptionError("counters", f"{name}: {where} has to be a counter with its labels and nothing else")
-    for option in ("healthy_below", "false_alarm"):
-        if not 0 < item[option] < 1:
-            raise OptionError("counters", f"{name}: {option} has to be between 0 and 1")
+    for option, limit in (("healthy_below", max(RATES)), ("false_alarm", 1.0)):
+        if not 0 < item[option] < limit:
+            raise OptionError("counters", f"{name}: {option} has to be between 0 and {limit:g}")
     if item["tests"] < 1:
         raise OptionError("counters", f"{name}: tests has to be 1 or more")
-    if item["overdispersion"] < 1:
+    if not 1 <= item["overdispersion"] < math.inf:
         raise OptionError("counters", f"{name}: overdispersion has to be 1 or more")
-    if against and not 1 <= against["ratio"] < 200:
-        raise OptionError("counters", f"{name}: against.ratio has to be at least 1 and below 200")
+    if not 0 <= item["min_requests"] < math.inf:
+        raise OptionError("counters", f"{name}: min_requests cannot be negative")
+    if against and not 1 <= against["ratio"] < max(RATIOS):
+        raise OptionError("counters", f"{name}: against.ratio has to be at least 1 and below {max(RATIOS):g}")
     return Rule(
         name,
         item["requests"].strip(),
@@ -150,7 +169,11 @@ def _rule(item: Params) -> Rule:
 
 
 class CounterChecker:
-    """One check with its memory."""
+    """One check with its memory.
+
+    Instants of scrapes are turned into the monotonic clock's, so that the same scrapes give the same evidence however
+    often one looks.
+    """
 
     def __init__(
         self,
@@ -168,160 +191,219 @@ class CounterChecker:
         self._stale_s = stale_s
         self._since = since
         self._gap_s = gap_s
-        self._requests = Increase(rule.pod_label, whole=True, since=since)
-        self._failures = Increase(rule.pod_label, whole=True, since=since)
-        self._stable_requests = Increase(rule.pod_label, whole=False, since=since)
-        self._stable_failures = Increase(rule.pod_label, whole=False, since=since)
-        self._alone = Evidence(OneSample(rule.healthy_below), _RESTART_S)
-        self._beside = Evidence(TwoSample(rule.ratio), _RESTART_S) if rule.stable_requests else None
+        self._slots: _Slots | None = None
+        self._alone = Evidence(OneSample(rule.healthy_below), _RESTART_S, rule.overdispersion)
+        self._beside = Evidence(TwoSample(rule.ratio), _RESTART_S, rule.overdispersion)
+        #: The last interval went to the test against the stable slot.
         self._compared = False
-        self._proof = ""
+        self._scrapes = 0
+        self._proof: _Proof | None = None
         self._good_s = 0.0
         self._good_at: float | None = None
         self._seen_at: float | None = None
-        self._first_failure: float | None = None
         self._counts: dict[str, int] = dict.fromkeys(KINDS, 0)
         self._last: collections.deque[JsonObject] = collections.deque(maxlen=_LAST)
         self._began: float | None = None
+        #: Up to here everything was read, in the provider's time.
+        self._read_to = 0.0
 
     def look(self, this: Round) -> CheckState:
-        self._began = this.now if self._began is None else self._began
-        window_s = self._window_s
-        if self._seen_at is None and self._since is not None:
-            # The first look reaches back to before the evidence begins.
-            window_s = max(window_s, this.at - self._since + self._stale_s)
-        requests = self._provider.raw(self._rule.requests, this.at, window_s)
-        problem = self._missing(requests, this.at)
-        if problem is None:
-            failures = self._provider.raw(self._rule.failures, this.at, window_s)
-            # No failure yet is no series yet.
-            problem = ("error", failures.detail) if failures.kind == "error" else None
-        if problem is None:
-            problem = self._take(this, requests, failures, window_s)
-        if problem is not None:
-            kind, detail = problem
-            self._counts[kind] += 1
-            return self._state("bad" if self._proof else status_of_missing(kind, self._rule.on_missing), detail)
-        return self._state(*self._judged(this))
+        if self._slots is None:
+            since = this.at if self._since is None else max(self._since, this.at - _LONGEST_S + self._stale_s)
+            self._slots = _Slots(self._rule.pod_label, since)
+            self._began, self._read_to = this.now, since
+        missing = self._measure(this, self._slots)
+        kind: SampleKind = missing[0] if missing else "valid"
+        if missing is None and self._slots.new.requests < self._rule.min_requests:
+            kind = "thin"
+        self._counts[kind] += 1
+        if missing is None:
+            self._seen_at = this.now
+        status = self._status(kind)
+        self._time(this.now, status)
+        return self._state(self._slots, status, missing[1] if missing else "")
 
-    def _missing(self, requests: RawSeries, at: float) -> tuple[SampleKind, str] | None:
-        if requests.kind != "series":
-            return requests.kind, requests.detail
-        last = newest(requests.samples)
+    def _measure(self, this: Round, slots: _Slots) -> tuple[SampleKind, str] | None:
+        """Ask, and judge what is new. Returns what is missing; what can be seen counts all the same."""
+        rule = self._rule
+        # Back to the last answer: a restart while the provider was away would be missed.
+        window_s = min(_LONGEST_S, max(self._window_s, this.at - self._read_to + self._stale_s))
+        found: list[RawSeries] = []
+        # Requests first, see Counts.add.
+        for selector in (rule.requests, rule.failures, rule.stable_requests, rule.stable_failures):
+            reading = self._provider.raw(selector, this.at, window_s) if selector else RawSeries("no_data")
+            if reading.kind == "error":
+                return "error", reading.detail
+            found.append(reading)
+        self._read_to = this.at
+        requests, failures = found[0].samples, found[1].samples
+        scrapes = slots.new.add(requests, failures)
+        self._scrapes += len(scrapes)
+        for at, interval in self._intervals(this.at, slots, scrapes, found):
+            self._judge(this.now - (this.at - at), interval, slots)
+        if found[0].kind == "no_data":
+            return "no_data", found[0].detail
+        if any(math.isnan(series[-1][1]) for samples in (requests, failures) for series in samples.values() if series):
+            return "nan", "a counter is no number"
+        last = newest(requests)
         if last is None:
             return "no_data", "the selector found no sample"
-        if at - last > self._stale_s:
-            return "stale", f"the newest sample is {at - last:.1f} s old (limit {self._stale_s:g} s)"
+        if this.at - last > self._stale_s:
+            return "stale", f"the newest sample is {this.at - last:.1f} s old (limit {self._stale_s:g} s)"
         return None
 
-    def _take(
-        self, this: Round, requests: RawSeries, failures: RawSeries, window_s: float
-    ) -> tuple[SampleKind, str] | None:
-        stable_requests = stable_failures = 0.0
-        if self._beside is not None:
-            served = self._provider.raw(self._rule.stable_requests, this.at, window_s)
-            failed = self._provider.raw(self._rule.stable_failures, this.at, window_s)
-            for reading in (served, failed):
-                if reading.kind == "error":
-                    return "error", reading.detail
-            stable_requests = self._stable_requests.add(served.samples)
-            stable_failures = self._stable_failures.add(failed.samples)
-        count, failed_count = self._requests.add(requests.samples), self._failures.add(failures.samples)
-        by = self._rule.overdispersion
-        interval = Interval(
-            min(failed_count, count) / by, count / by, min(stable_failures, stable_requests) / by, stable_requests / by
-        )
-        self._compared = self._beside is not None and stable_requests > 0
-        if self._beside is not None and self._compared:
-            self._beside.add(this.now, interval)
-        else:
-            # Where the stable slot gets no traffic there is nothing to compare with.
-            self._alone.add(this.now, interval)
-        if failed_count > 0 and self._first_failure is None:
-            self._first_failure = this.now
+    def _intervals(
+        self, at: float, slots: _Slots, scrapes: Sequence[Scrape], found: Sequence[RawSeries]
+    ) -> list[tuple[float, Interval]]:
+        if not self._rule.stable_requests:
+            return [(scrape.at, Interval(scrape.failures, scrape.requests)) for scrape in scrapes]
+        served, failed = found[2].samples, found[3].samples
+        # A slot that is not scraped any more was scaled to zero; there is nothing to wait for.
+        alive: Samples = served if at - (newest(served) or -math.inf) <= self._stale_s else {}
+        period_s = period_of(alive)
+        return slots.beside.add(scrapes, slots.stable.add(served, failed), seen_to(alive, period_s), period_s)
+
+    def _judge(self, at: float, interval: Interval, slots: _Slots) -> None:
+        """Add an interval that ended at this instant of the monotonic clock."""
+        # Where the stable slot gets no traffic there is nothing to compare with.
+        self._compared = interval.stable_requests > 0
+        (self._beside if self._compared else self._alone).add(at, interval)
         self._last.append(
-            {"after_s": round(this.now - (self._began or 0.0), 3), "requests": count, "failures": failed_count}
+            {
+                "after_s": round(at - (self._began or 0.0), 3),
+                "requests": interval.requests,
+                "failures": interval.failures,
+                **({"stable_requests": interval.stable_requests} if self._rule.stable_requests else {}),
+                **({"stable_failures": interval.stable_failures} if self._rule.stable_requests else {}),
+            }
         )
-        return None
+        if self._proof is None and self._nearness() > 1:
+            # It stays bad: what comes after a proof does not undo it, and does not change what is said of it.
+            self._proof = _Proof(self._sentence(slots), self._nearness(), self._leading().deciding.failed_at)
 
-    def _judged(self, this: Round) -> tuple[Status, str]:
-        kind: SampleKind = "valid" if self._requests.total >= self._rule.min_requests else "thin"
-        self._counts[kind] += 1
-        before, self._seen_at = self._seen_at, this.now
-        if self._nearness() > 1:
-            self._proof = self._sentence()
-        if self._proof:
-            return "bad", ""
-        if kind == "thin":
-            self._good_at = None
-            return "thin", f"{self._requests.total:.0f} of at least {self._rule.min_requests:g} requests"
-        if self._nearness() > 0.5:
-            # As good a reason to wait as there is: one more failure may be the proof.
-            self._good_s, self._good_at = 0.0, None
-            return "over", ""
-        if self._good_at is not None and before is not None and this.now - before <= self._gap_s:
-            self._good_s += this.now - before
-        self._good_at = this.now
-        return "good", ""
+    def _status(self, kind: SampleKind) -> Status:
+        if self._proof is not None:
+            return "bad"
+        if kind not in SIGHT:
+            return status_of_missing(kind, self._rule.on_missing)
+        if self._nearness() > _SUSPICIOUS:
+            return "over"
+        return "thin" if kind == "thin" else "good"
+
+    def _time(self, now: float, status: Status) -> None:
+        if status in ("over", "bad"):
+            self._good_s = 0.0
+        elif status == "good" and self._good_at is not None and now - self._good_at <= self._gap_s:
+            self._good_s += now - self._good_at
+        self._good_at = now if status == "good" else None
+
+    def _leading(self) -> Evidence:
+        return self._beside if self._beside.log > self._alone.log else self._alone
 
     def _log(self) -> float:
         """The larger evidence of the two, at twice the price: each of them has half of the false alarms."""
-        if self._beside is None:
-            return self._alone.log
-        return max(self._alone.log, self._beside.log) - math.log(2)
+        return self._leading().log - (math.log(2) if self._rule.stable_requests else 0.0)
 
     def _nearness(self) -> float:
         return max(0.0, self._log() / -math.log(self._rule.alpha))
 
-    def _sentence(self) -> str:
+    def _sentence(self, slots: _Slots) -> str:
         rule = self._rule
-        e_value = math.exp(min(self._log(), 700.0)) if self._log() > -math.inf else 0.0
-        facts = [f"evidence {e_value:.3g}, {1 / rule.alpha:.3g} is proof"]
-        facts.append(f"false alarm {rule.false_alarm:g} over {rule.tests} tests")
+        shown, ours, stable = "", slots.new, slots.stable
+        counts = (ours.failures, ours.requests, stable.failures, stable.requests)
+        leading = self._leading()
+        if self._nearness() > _SUSPICIOUS and leading.deciding.number > 1:
+            # An hour of good answers before it is not what speaks.
+            start, shown = leading.deciding, "the last "
+            counts = (start.failures, start.requests, start.stable_failures, start.stable_requests)
+        failures, requests, stable_failures, stable_requests = counts
+        compared = self._compared if self._nearness() == 0 else leading is self._beside
+        than = f"healthy below {100 * rule.healthy_below:g} %"
+        test = "one-sample"
+        if compared:
+            than = (
+                f"the stable slot {stable_failures:.0f} of {stable_requests:.0f}, healthy below {rule.ratio:g} times it"
+            )
+            test = "two-sample"
+        elif rule.stable_requests:
+            test += ", the stable slot had no requests"
+        split = f" split over {rule.tests} tests" if rule.tests > 1 else ""
+        facts = [
+            "sequential test",
+            f"evidence 1 : {_odds(self._log())}",
+            f"1 in {1 / rule.false_alarm:.0f} allowed{split}",
+            test,
+        ]
         if rule.overdispersion > 1:
             facts.append(f"counts divided by {rule.overdispersion:g}")
-        facts.append(f"{self._counts['valid'] + self._counts['thin']} samples")
-        than = f"healthy below {100 * rule.healthy_below:g} %"
-        if self._beside is not None and self._beside.log >= self._alone.log:
-            than = (
-                f"stable slot {self._stable_failures.total:.0f} of {self._stable_requests.total:.0f}, "
-                f"healthy below {rule.ratio:g} times that"
-            )
-        elif self._beside is not None:
-            than += ", the stable slot had no requests"
-        share = f"{self._failures.total:.0f} of {self._requests.total:.0f} requests"
-        return f"{rule.name} {share}, {than} ({', '.join(facts)})"
+        facts.append(f"{self._scrapes} scrapes")
+        return f"{rule.name} {failures:.0f} of {shown}{requests:.0f} requests, {than} ({', '.join(facts)})"
 
-    def _state(self, status: Status, detail: str) -> CheckState:
+    def _state(self, slots: _Slots, status: Status, problem: str) -> CheckState:
         rule = self._rule
-        sentence = self._proof or self._sentence()
-        if status in ("blind", "lost"):
-            sentence = f"{rule.name} not visible ({detail})"
+        if self._proof is not None:
+            sentence = self._proof.sentence
+        elif problem:
+            sentence = f"{rule.name} not visible ({problem})"
         elif status == "thin":
-            sentence = f"{rule.name} has {detail}"
+            sentence = f"{rule.name} has {slots.new.requests:.0f} of at least {rule.min_requests:g} requests"
+        else:
+            sentence = self._sentence(slots)
+        outside_since = self._leading().deciding.failed_at if status == "over" else None
         return CheckState(
             rule.name,
             status,
             sentence,
             critical=rule.critical,
-            nearness=self._nearness(),
+            nearness=self._proof.nearness if self._proof is not None else self._nearness(),
             good_s=self._good_s,
             seen_at=self._seen_at,
-            outside_since=self._first_failure if status in ("bad", "over") else None,
+            outside_since=self._proof.failed_at if self._proof is not None else outside_since,
             service=rule.service,
             counts=dict(self._counts),
-            evidence={
-                "requests": self._requests.total,
-                "failures": self._failures.total,
-                "stable_requests": self._stable_requests.total,
-                "stable_failures": self._stable_failures.total,
-                "healthy_below": rule.healthy_below,
-                "log_evidence": round(self._log(), 3) if self._log() > -math.inf else None,
-                "log_proof": round(-math.log(rule.alpha), 3),
-                "test": "two_sample" if self._compared else "one_sample",
-                "tests": rule.tests,
-                "overdispersion": rule.overdispersion,
-                "last": list(self._last),
-                "query": {"requests": rule.requests, "failures": rule.failures},
-            },
+            evidence=self._evidence(slots),
         )
+
+    def _evidence(self, slots: _Slots) -> JsonObject:
+        rule = self._rule
+        log = self._log()
+        return {
+            "requests": slots.new.requests,
+            "failures": slots.new.failures,
+            "stable_requests": slots.stable.requests,
+            "stable_failures": slots.stable.failures,
+            # None at all may be a selector that is wrong.
+            "failure_series": len(slots.new.failure_series),
+            "scrapes": self._scrapes,
+            "healthy_below": rule.healthy_below,
+            "log_evidence": round(log, 3) if math.isfinite(log) else None,
+            "log_proof": round(-math.log(rule.alpha), 3),
+            "test": "two_sample" if self._compared else "one_sample",
+            "tests": rule.tests,
+            "overdispersion": rule.overdispersion,
+            "last": list(self._last),
+            "query": {"requests": rule.requests, "failures": rule.failures},
+        }
+
+
+class _Slots:
+    """What both slots have counted."""
+
+    def __init__(self, pod_label: str, since: float) -> None:
+        self.new = Counts(pod_label, whole=True, since=since)
+        self.stable = Counts(pod_label, whole=False, since=since)
+        self.beside = Beside()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Proof:
+    sentence: str
+    nearness: float
+    failed_at: float | None
+
+
+def _odds(log: float) -> str:
+    """An e-value with two digits; above a billion nobody counts."""
+    if log > math.log(1e9):
+        return "a billion and more"
+    return f"{float(f'{math.exp(max(log, 0.0)):.2g}'):.0f}"

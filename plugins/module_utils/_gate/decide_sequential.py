@@ -32,6 +32,35 @@ class Interval:
     stable_requests: float = 0.0
 
 
+@dataclasses.dataclass
+class Start:
+    """One start of the test, and what was counted since."""
+
+    number: int
+    sums: list[float]
+    failures: float = 0.0
+    requests: float = 0.0
+    stable_failures: float = 0.0
+    stable_requests: float = 0.0
+    #: When its first interval with a failure of the new version ended.
+    failed_at: float | None = None
+
+    def add(self, at: float, interval: Interval, terms: list[float]) -> None:
+        for position, term in enumerate(terms):
+            self.sums[position] += term
+        self.failures += interval.failures
+        self.requests += interval.requests
+        self.stable_failures += interval.stable_failures
+        self.stable_requests += interval.stable_requests
+        if interval.failures > 0 and self.failed_at is None:
+            self.failed_at = at
+
+    @property
+    def log(self) -> float:
+        """The logarithm of what it adds to the evidence, with its weight."""
+        return _log_sum(self.sums) - math.log(len(self.sums)) - math.log(self.number * (self.number + 1))
+
+
 class Likelihood(t.Protocol):
     """What one interval says, for each badness of the mixture."""
 
@@ -88,36 +117,40 @@ class Evidence:
     A version that goes bad after an hour has an hour of good answers behind it, and a test that began with them needs
     as much again. So a new start is made every `restart_s` seconds, the k-th with the weight 1/(k(k+1)): the weights
     add up to 1, and a mixture of e-processes is one. At the beginning that costs ln 2, a quarter of a bad answer.
+
+    With `overdispersion` the logarithms are divided by it: a root of a likelihood ratio expects at most 1 as well. For
+    failures in clumps: with blocks of ten requests and rho 0.1 a version at the null of 1 % was called bad within 5,000
+    requests in 4.5 % of 3,000 runs, and in 0.07 % with 2. Estimates from the stable slot's scrapes did not help enough:
+    with a start every 50 requests 7.5 % became 1.3 %, and 4.5 % where the stable slot fails too seldom to show clumps.
     """
 
-    def __init__(self, test: Likelihood, restart_s: float) -> None:
+    def __init__(self, test: Likelihood, restart_s: float, overdispersion: float = 1.0) -> None:
         self._test = test
         self._restart_s = restart_s
-        self._starts: collections.deque[tuple[int, list[float]]] = collections.deque(maxlen=_STARTS)
+        self._overdispersion = overdispersion
+        self._starts: collections.deque[Start] = collections.deque(maxlen=_STARTS)
         self._count = 0
         self._next = -math.inf
 
     def add(self, at: float, interval: Interval) -> None:
         """Counts of the interval that ended at this instant, in seconds of any clock that goes forward."""
-        terms = self._test.terms(interval)
+        terms = [term / self._overdispersion for term in self._test.terms(interval)]
         if at >= self._next:
             self._count += 1
             self._next = at + self._restart_s
-            self._starts.append((self._count, [0.0] * len(terms)))
-        for _number, sums in self._starts:
-            for position, term in enumerate(terms):
-                sums[position] += term
+            self._starts.append(Start(self._count, [0.0] * len(terms)))
+        for start in self._starts:
+            start.add(at, interval, terms)
 
     @property
     def log(self) -> float:
         """The logarithm of the e-value; -inf before the first interval."""
-        return _log_sum(
-            [
-                total - math.log(len(sums)) - math.log(number * (number + 1))
-                for number, sums in self._starts
-                for total in sums
-            ]
-        )
+        return _log_sum([start.log for start in self._starts])
+
+    @property
+    def deciding(self) -> Start:
+        """The start that the evidence rests on."""
+        return max(self._starts, key=lambda start: start.log, default=Start(1, [0.0]))
 
 
 def _log_sum(logs: list[float]) -> float:

@@ -153,7 +153,7 @@ class Prometheus:
         if self._away is not None:
             return RawSeries("error", detail=self._away.detail)
         query = f"{selector}[{math.ceil(1000 * window_s)}ms]"
-        answer = self._get("query", {"query": query, "time": f"{at:.3f}"}, query)
+        answer = self._get("query", {"query": query, "time": f"{at:.3f}"}, query, "counters")
         if isinstance(answer, Reading):
             return RawSeries("error", detail=answer.detail)
         if answer.get("resultType") != "matrix":
@@ -194,8 +194,10 @@ class Prometheus:
         answer = self._get("query", {"query": query} | ({} if at is None else {"time": f"{at:.3f}"}), query)
         return answer if isinstance(answer, Reading) else _number(answer, query)
 
-    def _get(self, path: str, parameters: Mapping[str, str], query: str) -> JsonObject | Reading:
-        """The data of one answer, or why there is none."""
+    def _get(
+        self, path: str, parameters: Mapping[str, str], query: str, option: str = "metrics"
+    ) -> JsonObject | Reading:
+        """The data of one answer, or why there is none. Raises OptionError naming the option that the query is of."""
         asked = urllib.parse.urlencode({**parameters, "timeout": f"{self._timeout_s:g}s"})
         try:
             headers = {"Accept": "application/json", **self._headers, **self._token()}
@@ -203,7 +205,7 @@ class Prometheus:
         except (NoAnswer, OSError) as error:
             self._away = Reading("error", detail=f"Prometheus does not answer: {error}")
             return self._away
-        return _data(status, body, query)
+        return _data(status, body, query, option)
 
     def _token(self) -> dict[str, str]:
         if self._token_file is None:
@@ -212,7 +214,7 @@ class Prometheus:
         return {"Authorization": f"Bearer {pathlib.Path(self._token_file).read_text(encoding='utf-8').strip()}"}
 
 
-def _data(status: int, body: bytes, query: str) -> JsonObject | Reading:
+def _data(status: int, body: bytes, query: str, option: str) -> JsonObject | Reading:
     """The one place that knows what Prometheus' answers mean."""
     try:
         answer = json.loads(body)
@@ -221,7 +223,7 @@ def _data(status: int, body: bytes, query: str) -> JsonObject | Reading:
     if not isinstance(answer, dict):
         answer = {"error": "no JSON"}
     if status == 400 and answer.get("errorType") == "bad_data":
-        raise OptionError("metrics", f"Prometheus refuses the query {query!r}: {str(answer.get('error'))[:200]}")
+        raise OptionError(option, f"Prometheus refuses the query {query!r}: {str(answer.get('error'))[:200]}")
     if status != 200 or answer.get("status") != "success":
         return Reading("error", detail=f"Prometheus answered {status}: {str(answer.get('error') or '')[:200]}")
     data = answer.get("data")

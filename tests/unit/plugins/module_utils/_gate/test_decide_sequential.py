@@ -88,6 +88,32 @@ def test_against_the_stable_slot_the_expected_evidence_never_exceeds_one(ratio: 
         assert expected <= 1 + 1e-9
 
 
+@settings(max_examples=50, deadline=None)
+@given(_INTERVALS)
+def test_division_by_the_overdispersion_never_raises_what_speaks_against_it(counts: list[tuple[int, int]]) -> None:
+    """The root of a likelihood ratio is smaller where the ratio is large, and its expectation is at most 1 as well."""
+    one, half = Evidence(OneSample(0.01), 1e9), Evidence(OneSample(0.01), 1e9, 2.0)
+    for failures, requests in counts:
+        one.add(0.0, Interval(failures, requests))
+        half.add(0.0, Interval(failures, requests))
+    assert half.log <= max(0.0, one.log) + 1e-9
+    by_two = evidence(OneSample(0.01), [Interval(f / 2, r / 2) for f, r in counts], 1e9)
+    assert half.log == pytest.approx(by_two.log)
+    assert half.deciding.requests == sum(requests for _failures, requests in counts)
+
+
+def test_what_it_rests_on_begins_with_its_own_start() -> None:
+    """One failure in a good hour is not what a proof an hour later rests on."""
+    held = Evidence(OneSample(0.01), 30.0)
+    for at in range(600):
+        held.add(float(at), Interval(float(at == 10), 10))
+    for at in range(600, 610):
+        held.add(float(at), Interval(2, 10))
+    assert held.log > -math.log(1e-4)
+    assert held.deciding.failed_at == 600
+    assert (held.deciding.failures, held.deciding.requests) == (20, 100)
+
+
 def requests_to_proof(rate: float, runs: int, good_before: int = 0) -> list[int]:
     rng = random.Random(1)
     found = []

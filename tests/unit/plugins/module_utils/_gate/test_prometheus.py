@@ -275,3 +275,9 @@ def test_several_series_at_an_instant_of_a_range_are_told(server: Server, promet
 def test_a_range_that_is_not_answered_is_one_error(server: Server, prometheus: Prometheus) -> None:
     server.answer = say({}, status=503)
     assert [(at, reading.kind) for at, reading in prometheus.range("x", 5.0, 9.0, 1.0)] == [(5.0, "error")]
+
+
+def test_a_selector_that_is_refused_names_its_own_option(server: Server, prometheus: Prometheus) -> None:
+    server.answer = say({"status": "error", "errorType": "bad_data", "error": "parse error"}, 400)
+    with pytest.raises(OptionError, match="counters: Prometheus refuses the query 'x\\{\\[5000ms\\]': parse error"):
+        prometheus.raw("x{", 1.0, 5.0)
