@@ -88,7 +88,7 @@ def k8s_revision(args: State, state: State, faults: State, check: bool) -> State
     if faults.get("apply") == args["step"]:
         raise Refusal("no permission to patch deployments")
     if faults.get("routes") and args.get("services"):
-        raise Refusal(f"context: its user may not update HTTPRoute exchange/{args['services'][0]}")
+        raise Refusal(f"context: operator is forbidden to update HTTPRoute exchange/{args['services'][0]}")
     for obj in args["objects"]:
         key = f"{obj['kind']}/{obj['metadata']['name']}"
         old = state["objects"].get(key, {})

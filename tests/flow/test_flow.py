@@ -190,5 +190,5 @@ def test_everything_is_tried_before_anything_is_written(flow: Flow) -> None:
 
     refused = flow.run("deploy", "-e", "release_version=v3", *more, faults={"us-east-1": {"routes": True}})
     assert refused.code == 2, refused.output
-    assert "us-east-1: context: its user may not update HTTPRoute exchange/reference-data" in refused.output
+    assert "us-east-1: context: operator is forbidden to update HTTPRoute exchange/reference-data" in refused.output
     assert not [call for call in refused.calls if call["state"] == "opened"]

@@ -55,8 +55,20 @@ def _missing(folder: str, asked: set[str]) -> dict[str, list[str]]:
     return missing
 
 
-def test_plugins_import_only_what_requirements_ask_for() -> None:
-    assert _missing("plugins", _asked(ROOT / "requirements.txt") | {"ansible-core"}) == {}
+def _needed_by(distribution: str) -> set[str]:
+    found = (re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line) for line in importlib.metadata.requires(distribution) or [])
+    return {_name(match.group()) for match in found if match}
+
+
+def test_modules_import_only_what_requirements_ask_for() -> None:
+    asked = _asked(ROOT / "requirements.txt") | {"ansible-core"}
+    assert _missing("plugins/modules", asked) == {}
+    assert _missing("plugins/module_utils", asked) == {}
+
+
+def test_plugins_of_the_controller_also_import_what_ansible_itself_needs() -> None:
+    asked = _asked(ROOT / "requirements.txt") | {"ansible-core"} | _needed_by("ansible-core")
+    assert _missing("plugins", asked) == {}
 
 
 @pytest.mark.parametrize("folder", ["bench", "lab", "tests", "tools"])

@@ -201,6 +201,13 @@ class KubeApi:
         answer = self._json(f"ask whether we may {verb} {ref}", Request("POST", path, body=_dump(review))) or {}
         return bool((answer.get("status") or {}).get("allowed"))
 
+    def user(self) -> str:
+        """The name that the API server knows our user by; "its user" from a server that does not tell (before 1.28)."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        answer = self._json("ask who we are", Request("POST", path, body=_dump(review)), absent_ok=True) or {}
+        return str(((answer.get("status") or {}).get("userInfo") or {}).get("username") or "its user")
+
     def _write(self, what: str, request: Request) -> JsonObject:
         answer = self._json(what, request, fenced=True)
         return answer if answer is not None else {}

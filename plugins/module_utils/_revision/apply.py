@@ -139,8 +139,12 @@ def _may_shift(session: Session, services: Sequence[str]) -> None:
     for service in services:
         ref = Ref(route.API_VERSION, route.KIND, service, session.namespace)
         for verb in ("update",) if service in there else ("create", "delete"):
-            if not session.kube.may(verb, ref):
-                raise OptionError("context", f"its user may not {verb} {ref}", region=session.region)
+            _must_be_allowed(session, verb, ref)
+
+
+def _must_be_allowed(session: Session, verb: str, ref: Ref) -> None:
+    if not session.kube.may(verb, ref):
+        raise OptionError("context", f"{session.kube.user()} is forbidden to {verb} {ref}", region=session.region)
 
 
 def _planned(
@@ -204,8 +208,7 @@ def _tried_fields(
     kube = session.kube
     if live is None:
         # What does not exist cannot be patched, not even on trial.
-        if not kube.may("patch", ref):
-            raise OptionError("context", f"its user may not patch {ref}", region=session.region)
+        _must_be_allowed(session, "patch", ref)
     else:
         kube.patch(ref, _field_patch({"metadata": {}}, singles), dry_run=True)
     return _with_fields(wanted, singles)

@@ -13,9 +13,7 @@ import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
-from ansible.utils.collection_loader import AnsibleCollectionConfig
 from ansible.vars.manager import VariableManager
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.gates import checks_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import parse_catalogue
@@ -33,13 +31,6 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.options
 INVENTORIES = pathlib.Path(__file__).resolve().parents[3] / "inventories"
 PROFILES = INVENTORIES.parent / "plugins" / "plugin_utils" / "gate_profiles.yml"
 NAMES = ("development", "staging", "production", "lab")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _plugins() -> None:
-    """What Ansible's own programs do first; without it no inventory plugin has a name."""
-    if AnsibleCollectionConfig.collection_finder is None:
-        init_plugin_loader([str(INVENTORIES.parent / ".venv" / "collections")])
 
 
 def variables_of(name: str) -> dict[str, dict[str, t.Any]]:

@@ -97,7 +97,7 @@ def test_no_pods_for_a_route_that_our_user_may_not_write(
     given = {"objects": manifests("green", "v2"), "fields": [scale("green", 2)], "check_mode": check_mode}
     live.server.denied.add((verb, "httproutes"))
     refused = live.revision(state="applied", services=[S], **given)
-    assert refused["msg"] == f"context: its user may not {verb} HTTPRoute exchange/core-api"
+    assert refused["msg"] == f"context: releaser is forbidden to {verb} HTTPRoute exchange/core-api"
     assert live.server.writes() == []
     assert what(live.revision(state="applied", **given)), "nothing is shifted there"
 
