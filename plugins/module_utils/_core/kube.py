@@ -26,8 +26,10 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transpo
 JsonObject = dict[str, t.Any]
 JsonObjects = list[JsonObject]
 #: What to keep of an object; None for an object that is of no use.
-Trim = Callable[[JsonObject], JsonObject | None]
+Trim = Callable[[JsonObject], "JsonObject | None"]
 
+#: Written onto every object of a release that is taken over, so that what its old holder still has in hand is refused.
+TOKEN_ANNOTATION: t.Final = "pincex.io/lock-token"
 FIELD_MANAGER: t.Final = "pincex-zero-downtime"
 
 MERGE_PATCH: t.Final = "application/merge-patch+json"

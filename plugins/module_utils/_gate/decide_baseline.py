@@ -103,7 +103,7 @@ class Pairs:
         self.count += 1
         self._last.append(_pair(sample))
         if self.alpha is not None and self.count >= RANKED_PAIRS:
-            self.p = rank_test([value for value, _ in self._last], [stable for _, stable in self._last])
+            self.p = rank_test([value for value, _stable in self._last], [stable for _value, stable in self._last])
 
     def enough(self) -> bool:
         return self.count >= MIN_PAIRS
@@ -131,7 +131,7 @@ def rank_test(new: Sequence[float], stable: Sequence[float]) -> float:
     rank_sum = ties = 0.0
     place = 0
     for _value, group in itertools.groupby(values, key=lambda item: item[0]):
-        sides = [is_new for _, is_new in group]
+        sides = [is_new for _value, is_new in group]
         # The same values share the mean of their ranks.
         rank_sum += sum(sides) * (place + (len(sides) + 1) / 2)
         ties += len(sides) ** 3 - len(sides)

@@ -136,10 +136,10 @@ class ReplayProvider:
             begin = self._start + number * _PAGE * self._step_s
             end = min(self._end, begin + (_PAGE - 1) * self._step_s)
             points = self._recorded.range(query, begin, end, self._step_s)
-            for _, reading in points:
+            for _instant, reading in points:
                 if reading.kind == "error":
                     raise _unanswered(reading.detail)
-            page = _Page(number, [instant for instant, _ in points], [reading for _, reading in points])
+            page = _Page(number, [instant for instant, _reading in points], [reading for _instant, reading in points])
             self._pages[query] = page
         return page
 
