@@ -71,7 +71,7 @@ test-packaging: $(READY) ## The artefact builds, installs elsewhere, and works b
 	@$(PYTEST) tests/packaging
 
 test-flow: $(READY) ## The playbooks' control flow, with stand-ins for the cluster modules (no root)
-	@$(PYTEST) tests/flow
+	@$(PYTEST) tests/flow --numprocesses auto
 
 test-faults: $(READY) ## The gate's verdicts while API server and Prometheus fail, on loopback (no root)
 	@$(PYTEST) tests/faults
@@ -99,14 +99,17 @@ build: $(READY) ## Build the collection into .build/
 constraints: $(READY) ## Take the newest versions of the development environment and write constraints.txt
 	@tools/constraints.sh
 
-.PHONY: bench bench-way-back bench-gate
-bench: bench-way-back bench-gate ## Every benchmark; results in bench/results/ (root)
+.PHONY: bench bench-way-back bench-gate bench-rollback
+bench: bench-way-back bench-gate bench-rollback ## Every benchmark; results in bench/results/ (root)
 
 bench-way-back: $(READY) ## How long a bad version is visible, over five releases of v3 (root)
 	@$(BIN)/python -m bench.way_back
 
 bench-gate: $(READY) ## The gate beside its peers: PART=rollout, scale, canary, alarms or replayed, or all of them (root)
 	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH) $(BIN)/python -m bench.gate $(PART)
+
+bench-rollback: $(READY) ## Ways back of a whole environment beside kubectl and Helm: PART=back, overhead or dead, or all of them (root)
+	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH) $(BIN)/python -m bench.rollback $(PART)
 
 clean: ## Remove what make and the tools have written (.venv and running labs stay)
 	rm -rf .build .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache reports

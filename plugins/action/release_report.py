@@ -10,9 +10,15 @@ import os
 import pathlib
 import typing as t
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.history import history_lines
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.history import (
+    history,
+    history_lines,
+    journal_lines,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.status import progress_line, status_lines
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.table import closing_table, markdown
 
 ARGUMENT_SPEC: t.Final = {
@@ -20,6 +26,10 @@ ARGUMENT_SPEC: t.Final = {
     "directory": {"type": "path"},
     "history": {"type": "dict"},
     "journals": {"type": "dict", "default": {}},
+    "status": {"type": "dict"},
+    "progress": {"type": "dict"},
+    "environment": {"type": "str", "default": ""},
+    "output": {"type": "path"},
 }
 
 
@@ -32,22 +42,46 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
-        report = given["report"]
-        lines = closing_table(report) if report else history_lines(given["history"] or {}, given["journals"])
-        Display().display("\n" + "\n".join(lines) + "\n")
         files: list[str] = []
+        if given["progress"]:
+            Display().display(progress_line(given["progress"]))
+            return {**result, "changed": False, "files": files, "lines": [], "data": given["progress"]}
+        report = given["report"]
+        data, lines = _told(given)
+        Display().display("\n" + "\n".join(lines) + "\n")
+        if given["output"] and not self._task.check_mode:
+            files.append(_output(pathlib.Path(given["output"]), _json(data)))
         if report and given["directory"] and not self._task.check_mode:
             folder = pathlib.Path(given["directory"])
             folder.mkdir(parents=True, exist_ok=True)
-            files = [
-                _write(
-                    folder / f"{report['id']}.json", json.dumps(report, indent=2, sort_keys=True, default=str) + "\n"
-                ),
+            files += [
+                _write(folder / f"{report['id']}.json", _json(report)),
                 _write(folder / f"{report['id']}.md", markdown(report)),
             ]
         # A report is no change of the environment.
-        result.update(changed=False, files=files, lines=lines)
+        result.update(changed=False, files=files, lines=lines, data=data)
         return result
+
+
+def _told(given: dict[str, t.Any]) -> tuple[dict[str, t.Any], list[str]]:
+    """What is known, for a program and for the terminal."""
+    if given["report"]:
+        return given["report"], closing_table(given["report"])
+    if given["status"]:
+        return given["status"], status_lines(given["status"])
+    known = history(given["history"] or {}, given["environment"])
+    return known, [*history_lines(known), *journal_lines(given["journals"])]
+
+
+def _json(data: t.Any) -> str:
+    return json.dumps(data, indent=2, sort_keys=True, default=str) + "\n"
+
+
+def _output(path: pathlib.Path, text: str) -> str:
+    try:
+        return _write(path, text)
+    except OSError as error:
+        raise AnsibleActionFail(f"output: {path} cannot be written: {error.strerror}") from error
 
 
 def _write(path: pathlib.Path, text: str) -> str:

@@ -14,6 +14,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue im
     model,
     plan,
     plan_back,
+    recovery,
     request,
     verdicts,
 )
@@ -53,8 +54,9 @@ def rollback_plan(
     services: Mapping[str, t.Any],
     revision: Mapping[str, t.Any],
     profiles: Mapping[str, Mapping[str, t.Any]],
+    only: Sequence[str] = (),
 ) -> JsonObject:
-    made, problems = plan_back.rollback_plan(_catalogue(services), revision, before, profiles)
+    made, problems = plan_back.rollback_plan(_catalogue(services), revision, before, profiles, only)
     return {**made, "problems": problems}
 
 
@@ -88,14 +90,19 @@ class FilterModule:
             "absent_revision": absent_revision,
             "deploy_plan": deploy_plan,
             "failure_reason": verdicts.failure_reason,
+            "fleet_record": verdicts.fleet_record,
             "judgement": judgement,
             "pick_revision": pick_revision,
+            "recovery_action": recovery.recovery_action,
+            "recovery_decision": recovery.default_decision,
+            "recovery_summary": recovery.recovery_summary,
             "release_summary": lambda regions, kind, decision: verdicts.summarise(kind, decision, regions),
             "request_problems": request.request_problems,
             "request_warnings": request.request_warnings,
             "rollback_plan": rollback_plan,
             "share_of": verdicts.share_of,
             "slot_manifests": slot_manifests,
+            "standing_versions": verdicts.standing_versions,
             "standing_decision": lambda journal, kind, release: verdicts.standing_decision(kind, release, journal),
             "wanted_versions": request.wanted_versions,
         }

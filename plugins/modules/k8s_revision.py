@@ -181,9 +181,19 @@ revision:
           slots:
             blue: {version: v1, replicas: 2, ready_replicas: 2, image: "registry.lab:5000/pincex/exchange:v1"}
     objects:
-      description: The manifests, without what the server and controllers wrote.
+      description:
+        - The manifests, without what the server and controllers wrote.
+        - Of the ConfigMaps that are named by their content only those that a slot refers to.
       type: list
       elements: dict
+    secrets:
+      description:
+        - The Secrets that the slots refer to, each with C(name) and C(hash), an HMAC-SHA256 of its data.
+        - The key is C(key) of the Secret C(pincex-release-key) in the namespace, at least 16 bytes. Without it, or
+          where the user may not read Secrets, the hash is null.
+      type: list
+      elements: dict
+      sample: [{name: core-api-database, hash: null}]
 objects:
   description: What was written, one entry for each object.
   returned: always

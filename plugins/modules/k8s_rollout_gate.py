@@ -122,9 +122,14 @@ options:
         type: str
         required: true
       route:
-        description: Its route (HTTPRoute).
+        description: Its route.
         type: str
         required: true
+      kind:
+        description: What its route is, as in M(pincex.zero_downtime.k8s_traffic). A Service has weights 100 and 0 only.
+        type: str
+        choices: [HTTPRoute, Service]
+        default: HTTPRoute
       weights:
         description: The weights to go back to, by slot. A slot without ready pods gets nothing.
         type: dict

@@ -10,12 +10,13 @@ module: k8s_traffic
 short_description: Read, shift, probe and take back the traffic of services in a region
 version_added: 0.1.0
 description:
-  - The traffic of a service is the weights of its HTTPRoute, which sends to the Services C(NAME-blue) and
-    C(NAME-green).
-  - The route is made once. From then on only the weights change; everything else in its rules stays as it is found.
-  - A shift is proved. The status of the route is waited for, and then answers are counted through the data plane,
+  - The traffic of a service is the weights of its route. That is an HTTPRoute, which sends to the Services C(NAME-blue)
+    and C(NAME-green), or without Gateway API the Service C(NAME), whose selector gives all traffic to one slot.
+  - The route is made once. From then on only the weights change; everything else in it stays as it is found.
+  - A shift is proved. The status of an HTTPRoute is waited for, and then answers are counted through the data plane,
     because a gateway may accept what it does not do. Every answer names its slot and version in the headers C(x-slot)
     and C(x-version).
+  - The shift of a Service is proved by its EndpointSlices, and by counted answers where the controller can reach it.
   - Every write carries the resourceVersion of what was read. Inside a release it is journaled before and after.
   - A slot gets more traffic only when enough of its pods are ready at that instant. On the way back one is enough,
     because the answers of the version that is left are worse than slow ones; fewer than the larger slot has, for the
@@ -50,12 +51,14 @@ options:
         C(min_ready) (ready pods that a slot needs to get more traffic; 1 when not given). For a route that does not
         exist yet also C(port) of the Services, C(hostnames) and C(parent) (a Gateway, as an entry of C(parentRefs)).
       - With O(state=probed) mappings of C(name), C(slot) and C(version).
+      - Both take C(kind), C(HTTPRoute) (the default) or C(Service). A Service has weights 100 and 0 only, no
+        C(hostnames) and no C(parent), and may have a C(probe_url), where the controller reaches it without a gateway.
       - Not used with O(state=restored).
     type: list
     elements: raw
     default: []
   probe:
-    description: How to ask through the data plane. Without it a shift is not proved; O(state=probed) needs it.
+    description: How to prove a shift, and how long to try. Without it a shift is not proved; O(state=probed) needs it.
     type: dict
     suboptions:
       url:
@@ -118,6 +121,22 @@ EXAMPLES = r"""
     context: us-east-1
     namespace: exchange
 
+- name: All traffic to the new version, without Gateway API
+  pincex.zero_downtime.k8s_traffic:
+    state: shifted
+    step: matching-engine 100 %
+    routes:
+      - name: matching-engine
+        kind: Service
+        weights: {blue: 0, green: 100}
+        port: 8080
+        min_ready: 2
+        probe_url: https://matching.us-east-1.example.com
+    probe:
+      url: http://198.18.1.2
+    context: us-east-1
+    namespace: exchange
+
 - name: Take the traffic of a release back
   pincex.zero_downtime.k8s_traffic:
     state: restored
@@ -133,8 +152,8 @@ routes:
   description:
     - The weights before and after, for each route that changed. C(before) is null for a route that was made, C(after)
       for one that was removed.
-    - With O(state=read) for each route its C(weights), C(hostnames) and whether the gateway has C(accepted) it, with
-      the C(problem) if not; null for a route that does not exist.
+    - With O(state=read) for each route its C(kind), C(weights), C(hostnames) and whether gateway or endpoints have
+      C(accepted) it, with the C(problem) if not; null for a route that does not exist.
   returned: always
   type: dict
   sample: {core-api: {before: {blue: 100, green: 0}, after: {blue: 90, green: 10}}}
@@ -146,6 +165,13 @@ answers:
     core-api:
       blue: {count: 53, versions: {v1: 53}, codes: {"200": 53}}
       green: {count: 7, versions: {v2: 7}, codes: {"200": 7}}
+proofs:
+  description:
+    - How each shift (or each slot, with O(state=probed)) was proved. C(answers) is by the counted RV(answers).
+    - C(endpoints) is by the EndpointSlices of the Service, of which all ready pods belong to the slot.
+  returned: always
+  type: dict
+  sample: {core-api: [answers], matching-engine: [endpoints, answers]}
 kept:
   description: A sentence for everything that O(state=restored) left as somebody else made it.
   returned: always

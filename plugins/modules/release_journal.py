@@ -33,6 +33,10 @@ options:
     required: true
     choices:
       opened: Take the lock and begin the journal.
+      taken_over:
+        - Take the lock of a release that is unfinished, once nobody has renewed it for its whole duration.
+        - The new lock's token is written into the journal and onto every object that the release may write, so that
+          nothing which its old holder still has in hand is carried out. For the fleet the decision is written as well.
       decided: Write the decision of the fleet, once. The decision that was written first stands and is returned.
       closed: Record the revision, end the journal and give the lock back.
       read: Change nothing; return what is known.
@@ -44,22 +48,30 @@ options:
   release:
     description:
       - The release, as RV(release) was when it was opened in this scope.
-      - Needed with O(state=decided) and O(state=closed).
+      - Needed with O(state=closed) and to keep a release.
+      - Without it O(state=decided) aborts the release that is open, whoever holds it. A way back is not aborted.
     type: dict
   fleet_release:
     description: What the fleet's opening returned as RV(release). Needed to open a region.
+    type: dict
+  fleet:
+    description:
+      - Where the fleet's journal lies, with C(kubeconfig), C(context) and C(namespace), and C(token) of its lock.
+      - Needed in a region with O(state=taken_over) and with O(kind=standby).
     type: dict
   release_id:
     description:
       - The name of the release, of small letters, digits and hyphens. Made from the time when it is not given.
       - A region takes it from O(fleet_release).
+      - With O(kind=standby) the release whose warm standby is ended; without it that of any.
     type: str
   kind:
     description:
       - What kind of release. A V(rollback) is not stopped by a decision to undo.
       - V(deploy) when it is not given; a region takes it from O(fleet_release).
+      - V(standby) ends the warm standby that a release has left in a region. When there is none, RV(release) is null.
     type: str
-    choices: [deploy, rollback]
+    choices: [deploy, rollback, standby]
   by:
     description: Who releases, or who decides. Needed with O(state=opened) and O(state=decided).
     type: str
@@ -69,27 +81,44 @@ options:
       - Needed to open a region.
       - A document with a Secret in it is refused.
     type: dict
+  finish:
+    description:
+      - What is left to do in a region when the release is kept, for a recovery.
+      - RV(finish) is the same.
+    type: dict
+  target:
+    description: The number of the revision that a rollback goes to, for a recovery.
+    type: int
   steps:
     description: The names of the steps to come, for the report.
     type: list
     elements: str
     default: []
   decision:
-    description: The decision to write with O(state=decided).
+    description: The decision to write with O(state=decided), or when the fleet is taken over and none stands.
     type: str
     choices:
       keep: The release stays. Only the holder of the lock can write that.
       undo: Every gate and every step stops, and every region is taken back.
   reason:
-    description: Why, in one sentence. Needed with O(state=decided).
+    description: Why, in one sentence. Needed with O(state=decided), and to take the fleet over.
     type: str
   outcome:
     description: How the release ended, for example V(released) or V(taken_back). Needed with O(state=closed).
     type: str
+  summary:
+    description:
+      - What the fleet's history tells of the release, with O(state=closed) and O(scope=fleet).
+      - C(reason), C(decision), C(versions), C(changes) and C(regions) of it are recorded.
+    type: dict
+  standby_s:
+    description: How long the old slots stay warm after a release that is kept, with O(state=closed) in a region.
+    type: float
+    default: 0.0
   revision:
     description:
       - The revision document to record in this region. It needs O(number), and O(outcome) to be V(released).
-      - At most 900 kB when compressed. A document with a Secret in it is refused.
+      - Of any size. A document with a Secret in it is refused.
     type: dict
   number:
     description: The number of the revision to record with O(state=closed), or to return with O(state=read).
@@ -145,6 +174,16 @@ EXAMPLES = r"""
     context: management
     namespace: pincex-fleet
 
+- name: Abort whatever release is open
+  pincex.zero_downtime.release_journal:
+    state: decided
+    scope: fleet
+    decision: undo
+    by: anna
+    reason: deposits are slow since the release
+    context: management
+    namespace: pincex-fleet
+
 - name: Record the revision and unlock the region
   pincex.zero_downtime.release_journal:
     state: closed
@@ -159,7 +198,8 @@ EXAMPLES = r"""
 RETURN = r"""
 release:
   description:
-    - With O(state=opened) and O(state=decided) the release to hand on to other tasks, in their option O(release).
+    - With O(state=opened), O(state=taken_over) and O(state=decided) the release to hand on to other tasks, in their
+      option O(release). Null when there is nothing to take over, or no warm standby to end.
     - With O(state=read) the header of the newest release in the journal. Its RV(release.state) is V(open) or V(closed).
   returned: always
   type: dict
@@ -173,6 +213,10 @@ release:
     state:
       description: Whether it has ended; with O(state=read).
       type: str
+header:
+  description: The header of the newest release in the journal, except with O(state=opened) and O(state=closed).
+  returned: always
+  type: dict
 number:
   description: The revision number of the release.
   returned: always
@@ -183,12 +227,24 @@ decision:
   type: dict
   sample: {decision: undo, by: us-east-1, reason: "error rate 0.2 above 0.02 for 5 s", at: 1767323045.1}
 entries:
-  description: The writes of the release in this region, oldest first, without the manifests; with O(state=read).
+  description:
+    - The writes of the release in this region, oldest first, without the manifests.
+    - With O(state=read) and O(state=taken_over), as RV(before), RV(finish) and RV(standby) are.
   returned: always
   type: list
   elements: dict
 before:
-  description: The document of what ran before the release; with O(state=read).
+  description: The document of what ran before the release.
+  returned: always
+  type: dict
+finish:
+  description:
+    - What is left to do when the release is kept. C(fields) before it ends, C(standby) fields after the warm standby.
+    - C(services) are those that it moved.
+  returned: always
+  type: dict
+standby:
+  description: The warm standby that has not ended, with C(release), C(until) in unix seconds, and C(fields) to set.
   returned: always
   type: dict
 revisions:
@@ -202,7 +258,7 @@ revision:
   returned: always
   type: dict
 lock:
-  description: The lock as it is; with O(state=read). Nobody holds it when RV(lock.holder) is empty.
+  description: The lock as it is, when it is read or a release aborted. Nobody holds it when RV(lock.holder) is empty.
   returned: always
   type: dict
   contains:
@@ -212,6 +268,9 @@ lock:
     token:
       description: Grows with every change of hands.
       type: int
+    lapsed:
+      description: Whether it is held no more, or was not renewed for its duration by this machine's clock.
+      type: bool
 error:
   description: What went wrong.
   returned: failure

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_report
-short_description: Print the closing table of a release and write its report
+short_description: Print the closing table of a release, the history or the status of an environment
 version_added: 0.1.0
 description:
-  - Prints a table of regions and steps with times and verdicts, and writes the same as JSON and as Markdown.
-  - With O(history) it prints what the journals hold instead.
+  - With O(report) it prints a table of regions and steps with times and verdicts, and writes the same as JSON and as
+    Markdown.
+  - With O(status) it prints what stands in every region, and without any of the two what the journals hold.
   - Runs on the controller only. It asks no cluster.
 author:
   - Pincex release engineering (@pincex)
@@ -31,6 +32,21 @@ options:
     description: The same for every region, by the name of the region.
     type: dict
     default: {}
+  status:
+    description: What the filter P(pincex.zero_downtime.environment_status#filter) returned.
+    type: dict
+  progress:
+    description:
+      - What the filter P(pincex.zero_downtime.region_status#filter) returned.
+      - One line is printed and nothing else is done.
+    type: dict
+  environment:
+    description: The name of the environment, for the heading of the history.
+    type: str
+    default: ""
+  output:
+    description: File for RV(data) as JSON. Its folder has to exist.
+    type: path
 attributes:
   check_mode:
     support: full
@@ -54,9 +70,19 @@ EXAMPLES = r"""
           verdict: released
           steps:
             - {name: core-api 100 %, started: 1767323045.0, ended: 1767323050.0, verdict: pass}
+
+- name: History of the environment, as a file as well
+  pincex.zero_downtime.release_report:
+    history: "{{ fleet_journal }}"
+    environment: staging
+    output: history.json
 """
 
 RETURN = r"""
+data:
+  description: What was printed, for a program. The keys are the same whatever the environment holds.
+  returned: always
+  type: dict
 files:
   description: The files that were written.
   returned: always
@@ -80,6 +106,10 @@ def main() -> None:
             "directory": {"type": "path"},
             "history": {"type": "dict"},
             "journals": {"type": "dict", "default": {}},
+            "status": {"type": "dict"},
+            "progress": {"type": "dict"},
+            "environment": {"type": "str", "default": ""},
+            "output": {"type": "path"},
         },
         supports_check_mode=True,
     )

@@ -74,10 +74,13 @@ def empty(region: str) -> State:
         "decision": None,
         "open": None,
         "number": 0,
+        "standby": None,
     }
 
 
 def k8s_revision(args: State, state: State, faults: State, check: bool) -> State:
+    if faults.get("away"):
+        raise Refusal("the API server is away", error={"kind": "unreachable"})
     if args["state"] == "read":
         return {"changed": False, "revision": document(state, args["services"])}
     if args["state"] == "restored":
@@ -150,37 +153,96 @@ def k8s_rollout_gate(args: State, state: State, faults: State, check: bool) -> S
 
 
 def release_journal(args: State, state: State, faults: State, check: bool) -> State:
-    what = args["state"]
-    if what == "opened":
-        if "open" in faults:
-            raise Refusal(faults["open"])
-        if state["open"]:
-            raise Refusal(f"release {state['open']} is not finished")
-        release = args.get("fleet_release") or {"id": args["release_id"], "kind": args["kind"]}
-        state["open"] = str(release["id"])
-        state["decision"] = None
-        state["number"] += 1
-        state["before"] = {"objects": copy.deepcopy(state["objects"]), "weights": copy.deepcopy(state["weights"])}
-        return {"release": {"id": state["open"], "kind": str(release["kind"])}, "number": state["number"]}
-    if what == "decided":
+    if faults.get("away"):
+        raise Refusal("the API server is away", error={"kind": "unreachable"})
+    return globals()[f"_{args['state']}"](args, state, faults)
+
+
+def _opened(args: State, state: State, faults: State) -> State:
+    if "open" in faults:
+        raise Refusal(faults["open"])
+    if args.get("kind") == "standby":
+        mine = state["standby"] and args.get("release_id") in (None, state["standby"]["release"])
+        release = {"id": f"{state['standby']['release']}-standby", "kind": "standby"} if mine else None
+        return {"release": release, "standby": state["standby"]}
+    if state["open"]:
+        raise Refusal(f"release {state['open']} is not finished")
+    release = args.get("fleet_release") or {"id": args["release_id"], "kind": args["kind"]}
+    state["open"], state["kind"] = str(release["id"]), str(release["kind"])
+    state["decision"] = None
+    state["number"] += 1
+    state["before"] = {"objects": copy.deepcopy(state["objects"]), "weights": copy.deepcopy(state["weights"])}
+    state["document"] = _plain(args.get("before"))
+    state["finish"] = _plain(args.get("finish"))
+    state["target"] = args.get("target")
+    state["steps"] = _plain(args["steps"])
+    return {"release": {"id": state["open"], "kind": state["kind"]}, "number": state["number"]}
+
+
+def _taken_over(args: State, state: State, faults: State) -> State:
+    if faults.get("alive"):
+        raise Refusal("r1/elsewhere/7 holds the lock and renews it", error={"kind": "locked"})
+    if args.get("scope") == "fleet":
         state["decision"] = state["decision"] or {"decision": str(args["decision"]), "reason": str(args["reason"])}
-        if faults.get("decide") == "lost":
-            raise Refusal("the fleet's journal does not answer")
-        return {"decision": state["decision"]}
-    if what == "closed":
-        fleet = args["scope"] == "fleet"
-        if fleet or args.get("revision"):
-            document_of = json.loads(json.dumps(args.get("revision"), default=str))
-            number = state["number"] if fleet else args["number"]
-            state["revisions"][str(number)] = {"outcome": str(args["outcome"]), "document": document_of}
-        state["open"] = None
+    release = {"id": state["open"], "kind": "recover"}
+    return {**_read(args, state, faults), "release": release, "before": state["document"]}
+
+
+def _decided(args: State, state: State, faults: State) -> State:
+    state["decision"] = state["decision"] or {
+        "decision": str(args["decision"]),
+        "reason": str(args["reason"]),
+        "by": str(args["by"]),
+    }
+    if faults.get("decide") == "lost":
+        raise Refusal("the fleet's journal does not answer")
+    return {**_read(args, state, faults), "lock": {"lapsed": False}}
+
+
+def _closed(args: State, state: State, faults: State) -> State:
+    if str(args["release"]["id"]).endswith("-standby"):
+        state["standby"] = None
         return {}
-    headers = [{"number": int(number), "outcome": kept["outcome"]} for number, kept in state["revisions"].items()]
+    fleet = args.get("scope") == "fleet"
+    if fleet or args.get("revision"):
+        number = state["number"] if fleet else args["number"]
+        told = _plain(args.get("summary")) or {}
+        kept = {"outcome": str(args["outcome"]), "document": _plain(args.get("revision")), "id": state["open"], **told}
+        state["revisions"][str(number)] = kept
+    left = (state.get("finish") or {}).get("standby") if args["outcome"] == "released" else None
+    if left:
+        state["standby"] = {"release": state["open"], "until": time.time() + 60, "fields": left}
+    state["open"] = None
+    return {"standby": state["standby"]}
+
+
+def _read(args: State, state: State, faults: State) -> State:
+    headers = [
+        {"number": int(number), **{key: value for key, value in kept.items() if key != "document"}}
+        for number, kept in state["revisions"].items()
+    ]
+    header = {
+        "id": state["open"],
+        "kind": state.get("kind", "deploy"),
+        "by": "anna",
+        "state": "open",
+        "steps": state.get("steps"),
+        "target": state.get("target"),
+        "number": state["number"],
+    }
     return {
         "changed": False,
         "revisions": headers,
         "revision": state["revisions"].get(str(args.get("number")), {}).get("document"),
         "release": {"id": state["open"], "kind": "deploy", "state": "open"} if state["open"] else {},
+        "header": header if state["open"] else None,
         "decision": state["decision"],
         "entries": [],
+        "finish": state.get("finish"),
+        "standby": state["standby"],
     }
+
+
+def _plain(value: t.Any) -> t.Any:
+    """Without the tags that Ansible puts on values."""
+    return json.loads(json.dumps(value, default=str))

@@ -10,6 +10,7 @@ import json
 import typing as t
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import Hpa, Service
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import CONFIG_LABEL
 
 JsonObject = dict[str, t.Any]
 
@@ -30,6 +31,8 @@ def slot_manifests(service: Service, slot: str, version: str, region: str, names
         _deployment(service, slot, version, region, namespace),
         _pdb(service, slot, namespace),
     ]
+    if service.config:
+        objects.append(_config(service, namespace))
     if service.hpa is not None:
         objects.append(_hpa(service, service.hpa, slot, namespace))
     return objects
@@ -69,6 +72,28 @@ def _service_account(service: Service, namespace: str) -> JsonObject:
         "metadata": _meta(service.name, namespace, labels_of(service)),
         "automountServiceAccountToken": False,
     }
+
+
+def _config(service: Service, namespace: str) -> JsonObject:
+    """Without a slot: both may have the same configuration. What is changed gets another name, so a slot keeps what it
+    was released with, and a way back finds it."""
+    labels = {**labels_of(service), CONFIG_LABEL: _content_hash(service.config)}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": _meta(_config_name(service), namespace, labels),
+        "immutable": True,
+        "data": dict(service.config),
+    }
+
+
+def _config_name(service: Service) -> str:
+    return f"{service.name}-{_content_hash(service.config)}"
+
+
+def _content_hash(content: t.Mapping[str, str]) -> str:
+    text = json.dumps(dict(content), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def _service(service: Service, slot: str, namespace: str) -> JsonObject:
@@ -129,6 +154,8 @@ def _pod_spec(service: Service, slot: str, version: str, region: str) -> JsonObj
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
         **_probes(service),
     }
+    if service.config:
+        container["envFrom"] = [{"configMapRef": {"name": _config_name(service)}}]
     if service.prestop_s:
         # Endpoints are taken out of the gateway while the container still answers.
         container["lifecycle"] = {"preStop": {"sleep": {"seconds": service.prestop_s}}}

@@ -21,11 +21,19 @@ STRATEGIES: t.Final[Mapping[str, tuple[int, ...]]] = {
 
 SLOTS: t.Final = ("blue", "green")
 
+#: What gives the traffic to the slots, and the kind of the object that does: an HTTPRoute with weights, or a Service
+#: whose selector names one slot.
+TRAFFIC: t.Final[Mapping[str, str]] = {"route": "HTTPRoute", "selector": "Service"}
+
 #: A version is an image tag and a label value at once, so it has to be valid as both.
 VERSION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 #: Kubernetes takes a Service name of 63 characters; `-green` is ours.
 NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,50}[a-z0-9])?")
+
+#: Of other names in a ConfigMap a container's environment is told nothing.
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RELEASE_VARIABLES: t.Final = ("PINCEX_", "CIRCUIT_BREAKER_")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +61,7 @@ class Service:
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    config: Mapping[str, str] = dataclasses.field(default_factory=dict)
     resources: Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     hpa: Hpa | None = None
     pdb: Mapping[str, t.Any] = dataclasses.field(default_factory=lambda: {"max_unavailable": 1})
@@ -64,6 +73,8 @@ class Service:
     grace_s: int = 45
     metrics_path: str = "/metrics"
     template: str | None = None
+    traffic: str = "route"
+    probe_url: str | None = None
 
 
 PROBES: t.Final[Mapping[str, t.Any]] = {
@@ -144,10 +155,12 @@ def _entry_problems(name: str, entry: t.Any, gate_profiles: Mapping[str, t.Any] 
     if strategy not in STRATEGIES:
         problems.append(f"{option}.strategy: {strategy!r} is unknown; use one of {', '.join(STRATEGIES)}.")
     problems += _steps_problems(option, entry, strategy)
+    problems += _traffic_problems(option, entry, strategy)
     problems += _hpa_problems(option, entry.get("hpa"))
+    problems += _config_problems(option, entry)
     problems += [
         f"{option}.{key}: use a mapping."
-        for key in ("env", "resources", "pdb", "probes", "circuit_breaker", "rolling")
+        for key in ("env", "config", "resources", "pdb", "probes", "circuit_breaker", "rolling")
         if key in entry and not isinstance(entry[key], Mapping)
     ]
     problems += [
@@ -184,6 +197,31 @@ def _steps_problems(option: str, entry: Mapping[str, t.Any], strategy: str) -> l
     return []
 
 
+def _traffic_problems(option: str, entry: Mapping[str, t.Any], strategy: str) -> list[str]:
+    traffic = entry.get("traffic", "route")
+    if traffic not in TRAFFIC:
+        return [f"{option}.traffic: {traffic!r} is unknown; use one of {', '.join(TRAFFIC)}."]
+    url = entry.get("probe_url")
+    if traffic == "route":
+        return [f"{option}.probe_url: only for traffic selector; a route is asked through its gateway."] if url else []
+    problems = [
+        f"{option}.{key}: of an HTTPRoute, and traffic selector has none."
+        for key in ("hostnames", "gateway")
+        if entry.get(key)
+    ]
+    steps = entry.get("steps")
+    if strategy == "canary":
+        problems.append(
+            f"{option}.strategy: canary needs shares, and traffic selector has none; use blue_green or rolling."
+        )
+    elif strategy == "blue_green" and isinstance(steps, list | tuple) and len(steps) > 1:
+        # A list that is none, and one that does not end with 100, has its own sentence.
+        problems.append(f"{option}.steps: {steps!r} has shares, and traffic selector has none; use [100].")
+    if url is not None and not re.match(r"https?://[^/]", str(url)):
+        problems.append(f"{option}.probe_url: {url!r} is no http:// or https:// address.")
+    return problems
+
+
 def _hpa_problems(option: str, hpa: t.Any) -> list[str]:
     if hpa is None:
         return []
@@ -201,6 +239,29 @@ def _hpa_problems(option: str, hpa: t.Any) -> list[str]:
     return problems
 
 
+def _config_problems(option: str, entry: Mapping[str, t.Any]) -> list[str]:
+    config, env = entry.get("config"), entry.get("env")
+    if not isinstance(config, Mapping):
+        return []
+    own = set(env) if isinstance(env, Mapping) else set()
+    problems = []
+    for key, value in config.items():
+        where = f"{option}.config.{key}"
+        if not VARIABLE.fullmatch(str(key)):
+            problems.append(f"{where}: no name of an environment variable; use letters, digits and underscores.")
+        elif key in own or str(key).startswith(_RELEASE_VARIABLES):
+            whose = "env" if key in own else "the release"
+            problems.append(f"{where}: {whose} sets it as well, and would win.")
+        elif not isinstance(value, str | int | float):
+            problems.append(f"{where}: use a text, a number or a boolean.")
+    return problems
+
+
+def _text(value: t.Any) -> str:
+    """A value as YAML writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _service(name: str, entry: Mapping[str, t.Any]) -> Service:
     values: dict[str, t.Any] = {key: value for key, value in entry.items() if value is not None}
     strategy = str(values.get("strategy", "canary"))
@@ -214,6 +275,7 @@ def _service(name: str, entry: Mapping[str, t.Any]) -> Service:
     for key, defaults in (("probes", PROBES), ("circuit_breaker", CIRCUIT_BREAKER), ("rolling", ROLLING)):
         values[key] = {**defaults, **values.get(key, {})}
     values["env"] = {str(key): str(value) for key, value in values.get("env", {}).items()}
+    values["config"] = {str(key): _text(value) for key, value in values.get("config", {}).items()}
     if "hpa" in values:
         values["hpa"] = Hpa(**{key: int(value) for key, value in values["hpa"].items()})
     return Service(name=name, **values)

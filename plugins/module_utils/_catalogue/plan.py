@@ -21,7 +21,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.ma
     NAME_LABEL,
     digest,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import SLOTS, Service
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import SLOTS, TRAFFIC, Service
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.tiers import tiers_of
 
 JsonObject = dict[str, t.Any]
@@ -96,7 +96,7 @@ def deploy_plan(
     for name, version in versions.items():
         service = services[name]
         state = (situation.before.get("services") or {}).get(name) or {}
-        problem = _split(name, state, situation.region)
+        problem = _split(name, state, situation.region) or _other_way(service, situation)
         if problem:
             problems.append(problem)
             continue
@@ -141,7 +141,11 @@ def make_plan(
         "bake": _bake(list(by_name.values()), situation),
         # Asked again before each later wave and before the fleet's decision.
         "judge": _gate(moves, situation, "judge_s", trip=False) if moves else None,
-        "finish": {"fields": [field for move in moves for field in _finish(move, situation)]},
+        "finish": {
+            "fields": [field for move in moves for field in _finish(move, situation)],
+            "standby": [field for move in moves for field in _standby(move, situation)],
+            "services": [move.service.name for move in moves],
+        },
     }
     return gates.split_false_alarm(plan, situation.regions)
 
@@ -152,6 +156,24 @@ def _split(name: str, state: Mapping[str, t.Any], region: str) -> str | None:
         return None
     shares = " and ".join(f"{weight} % {slot}" for slot, weight in sorted(weights.items()))
     return f"{region}: the route {name} is split ({shares}); give all traffic to one slot first."
+
+
+def traffic_of(name: str, document: Mapping[str, t.Any]) -> str | None:
+    """What gives the traffic to the slots now, as the catalogue's `traffic` says it; None without any."""
+    if ((document.get("services") or {}).get(name) or {}).get("weights") is None:
+        return None
+    kinds = {obj["kind"] for obj in document.get("objects") or [] if obj["metadata"]["name"] == name}
+    return next((traffic for traffic, kind in TRAFFIC.items() if kind in kinds), None)
+
+
+def _other_way(service: Service, situation: Situation) -> str | None:
+    now = traffic_of(service.name, situation.before)
+    if now in (None, service.traffic):
+        return None
+    return (
+        f"{situation.region}: {TRAFFIC[str(now)]} {service.name} has the traffic, and the catalogue says traffic: "
+        f"{service.traffic}; move its users over by hand and remove it first, or say traffic: {now}."
+    )
 
 
 def _move(service: Service, version: str, state: Mapping[str, t.Any]) -> Move:
@@ -223,19 +245,23 @@ def _held(move: Move, situation: Situation) -> list[JsonObject]:
 
 
 def _finish(move: Move, situation: Situation) -> list[JsonObject]:
-    """Fields that end the release: HPAs free again, the old slot at zero."""
-    fields: list[JsonObject] = []
+    """Fields that end the release: the HPA of the slot that is live now is free again."""
     name = f"{move.service.name}-{move.target}"
+    fields: list[JsonObject] = []
     for manifest in situation.manifests[move.service.name][move.target]:
         if manifest["kind"] == "HorizontalPodAutoscaler":
             fields += _free(name, manifest["spec"])
-    if move.source is not None and not move.in_place:
-        old = f"{move.service.name}-{move.source}"
-        hpa = situation.find("HorizontalPodAutoscaler", old)
-        if hpa is not None:
-            fields += _free(old, hpa["spec"])
-        fields.append(_scale(old, 0))
     return fields
+
+
+def _standby(move: Move, situation: Situation) -> list[JsonObject]:
+    """Fields that end the warm standby of the old slot. Until then its HPA is held: without traffic it would take the
+    slot down to its minimum."""
+    if move.source is None or move.in_place:
+        return []
+    old = f"{move.service.name}-{move.source}"
+    hpa = situation.find("HorizontalPodAutoscaler", old)
+    return [*(_free(old, hpa["spec"]) if hpa is not None else ()), _scale(old, 0)]
 
 
 def _free(name: str, spec: Mapping[str, t.Any]) -> list[JsonObject]:
@@ -291,6 +317,7 @@ def _trip(move: Move, catalogue: Mapping[str, Service]) -> JsonObject:
     return {
         "service": move.service.name,
         "route": move.service.name,
+        "kind": TRAFFIC[move.service.traffic],
         "weights": {str(move.source): 100, move.target: 0},
         "depends_on": _needs(move.service, catalogue),
     }
@@ -321,7 +348,12 @@ def _prepare(moves: list[Move], situation: Situation) -> JsonObject:
         "gate": _gate(moves, situation, None, trip=False),
         "routes": [_route(move, 100) for move in moves if move.first],
         "probes": [
-            {"name": move.service.name, "slot": move.target, "version": move.version}
+            {
+                "name": move.service.name,
+                "kind": TRAFFIC[move.service.traffic],
+                "slot": move.target,
+                "version": move.version,
+            }
             for move in moves
             if not move.first
         ],
@@ -372,12 +404,15 @@ def _bake(moves: list[Move], situation: Situation) -> list[JsonObject]:
 def _route(move: Move, weight: int) -> JsonObject:
     other = SLOTS[1 - SLOTS.index(move.target)]
     service = move.service
+    by_route = service.traffic == "route"
     return {
         "name": service.name,
+        "kind": TRAFFIC[service.traffic],
         "weights": {move.target: weight, other: 100 - weight},
         "port": service.port,
-        "hostnames": list(service.hostnames),
-        "parent": {"name": service.gateway},
+        "hostnames": list(service.hostnames) if by_route else [],
+        "parent": {"name": service.gateway} if by_route else None,
+        "probe_url": None if by_route else service.probe_url,
         # Enough ready pods for the share that comes, and never none.
         "min_ready": max(1, math.ceil(move.count * weight / 100)),
     }

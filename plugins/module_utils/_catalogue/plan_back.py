@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.manifests import (
     DIGEST_ANNOTATION,
@@ -20,8 +20,10 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.pl
     Situation,
     make_plan,
     service_of,
+    traffic_of,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.tiers import tiers_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import is_config, referenced
 
 JsonObject = dict[str, t.Any]
 
@@ -34,13 +36,15 @@ def rollback_plan(
     revision: Mapping[str, t.Any],
     before: Mapping[str, t.Any],
     profiles: Mapping[str, Mapping[str, t.Any]],
+    only: Collection[str] = (),
 ) -> tuple[JsonObject, list[str]]:
-    """Back to what the revision says: its version of every service, in one step, gated on readiness only."""
+    """Back to what the revision says: its version of every service, or of those in `only`, in one step, gated on
+    readiness only."""
     moves: list[Move] = []
     manifests: dict[str, dict[str, list[JsonObject]]] = {}
     for name, recorded in (revision.get("services") or {}).items():
         then = recorded.get("live_slot")
-        if then is None:
+        if then is None or (only and name not in only):
             continue
         state = (before.get("services") or {}).get(name) or {}
         now = state.get("live_slot")
@@ -49,7 +53,8 @@ def rollback_plan(
         if now is not None and was == slot["version"] and _mark(before, name, now) == _mark(revision, name, then):
             continue
         manifests[name] = {slot: _as_slot(revision, name, then, slot) for slot in SLOTS}
-        service = dataclasses.replace(services.get(name) or Service(name=name, image=""), steps=(100,))
+        service = services.get(name) or Service(name=name, image="")
+        service = dataclasses.replace(service, steps=(100,), traffic=traffic_of(name, before) or service.traffic)
         target = SLOTS[0] if now is None else SLOTS[1 - SLOTS.index(now)]
         live_count = int(((state.get("slots") or {}).get(now) or {}).get("replicas") or 0)
         # Never below the live count: the load is there already.
@@ -60,7 +65,9 @@ def rollback_plan(
     strangers = [move.service.name for move in moves if move.service.name not in services]
     order = [*order, strangers] if strangers else order
     # Who depends on others leaves the new version first.
-    return make_plan(moves, order, list(reversed(order)), situation), []
+    strange = [name for name in only if name not in (revision.get("services") or {})]
+    problems = [f"rollback_services: the revision knows no service {', '.join(strange)}."] if strange else []
+    return make_plan(moves, order, list(reversed(order)), situation), problems
 
 
 def _mark(document: Mapping[str, t.Any], name: str, slot: str) -> str | None:
@@ -73,11 +80,19 @@ def _mark(document: Mapping[str, t.Any], name: str, slot: str) -> str | None:
 def _as_slot(revision: Mapping[str, t.Any], name: str, then: str, slot: str) -> list[JsonObject]:
     """The recorded manifests of the slot that was live, moved to the slot that is free now."""
     found = []
+    live = [obj for obj in revision.get("objects") or [] if obj["metadata"]["name"] == f"{name}-{then}"]
+    used = referenced(live, "ConfigMap")
     for obj in revision.get("objects") or []:
         if service_of(obj) != name or obj["kind"] in _LEFT_OUT:
             continue
         label = (obj["metadata"].get("labels") or {}).get(SLOT_LABEL)
-        if label not in (None, then):
+        # The Service that gives the traffic to a slot belongs to k8s_traffic as a route does.
+        if label not in (None, then) or (obj["kind"] == "Service" and obj["metadata"]["name"] == name):
+            continue
+        if is_config(obj):
+            # Named by its content, so taken as it is; the other slot's is of no use to this one.
+            if obj["metadata"]["name"] in used:
+                found.append(obj)
             continue
         moved = copy.deepcopy(obj)
         for key in ("resourceVersion", "uid", "generation", "creationTimestamp", "managedFields"):

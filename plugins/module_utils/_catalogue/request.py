@@ -5,12 +5,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import typing as t
 from collections.abc import Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.gates import KINDS, profile_problems
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import VERSION, catalogue_problems
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.windows import (
+    free_at,
+    parse_windows,
+    wall,
+    window_sentences,
+)
+
+#: A reason for passing the windows is at least so long: "yes" tells nobody why.
+_REASON_LENGTH: t.Final = 10
 
 
 def wanted_versions(
@@ -24,7 +34,9 @@ def wanted_versions(
 
 def request_problems(request: Mapping[str, t.Any]) -> list[str]:
     """Everything that can be refused without asking a cluster, one sentence each, naming the option."""
-    problems: list[str] = []
+    problems = confirm_problems(request) + without_problems(request)
+    if not _only_warned(request):
+        problems += emergency_problems(request) + window_problems(request)
     services, profiles = request.get("services"), request.get("gate_profiles")
     problems += limit_problems(request.get("limit") or "", request.get("hosts") or [], request.get("groups") or [])
     if request.get("kind") == "deploy":
@@ -37,8 +49,9 @@ def request_problems(request: Mapping[str, t.Any]) -> list[str]:
         largest, forks = largest_wave(t.cast("Sequence[t.Any]", waves), regions), int(request.get("forks") or 5)
         if forks < largest:
             problems.append(
-                f"--forks: {forks} is less than the {largest} regions of the largest wave; a bad region would wait "
-                "for its neighbours before it is taken back."
+                f"--forks: {forks} is less than the {largest} regions of the largest wave, so a bad region would wait "
+                f"for its neighbours before it is taken back; pass --forks {largest} or more, or make release_waves "
+                "smaller."
             )
     if not request.get("fleet"):
         problems.append("inventory: group fleet is empty; it names the cluster that keeps the fleet's journal.")
@@ -46,19 +59,124 @@ def request_problems(request: Mapping[str, t.Any]) -> list[str]:
 
 
 def request_warnings(request: Mapping[str, t.Any]) -> list[str]:
-    """What is allowed and hardly meant. A way back is gated on readiness anyway."""
+    """What is allowed and hardly meant, and the windows that are passed. A way back is gated on readiness anyway."""
+    warnings = _passed_windows(request) if _only_warned(request) else []
     if request.get("kind") != "deploy":
-        return []
+        return warnings
     services, profiles = request["services"], request["gate_profiles"]
     users: dict[str, list[str]] = {}
     for name in wanted_versions(services, request.get("version"), request.get("versions")):
         users.setdefault(str(services[name].get("gate_profile") or "default"), []).append(name)
-    return [
+    return warnings + [
         f"gate_profiles.{profile}: it has no {', no '.join(KINDS)}, so every step of {', '.join(names)} passes as soon "
         "as its pods are ready."
         for profile, names in users.items()
         if not any((profiles.get(profile) or {}).get(kind) for kind in KINDS)
     ]
+
+
+def _text(given: t.Any) -> str:
+    """What was typed: a survey leaves blanks around it, and leaves a question that nobody answered empty."""
+    return "" if given is None else str(given).strip()
+
+
+def confirm_problems(request: Mapping[str, t.Any]) -> list[str]:
+    """Whether the word that the environment asks for was given. A dry run needs none."""
+    wanted, given = _text(request.get("release_confirm")), _text(request.get("confirm"))
+    if not wanted or given == wanted or request.get("check_mode"):
+        return []
+    problem = f"{given!r} is not the word" if given else "missing"
+    return [f"confirm: {problem}; this environment wants a {request.get('kind')} confirmed by -e confirm={wanted}."]
+
+
+def without_regions(given: t.Any, hosts: Sequence[str]) -> list[str]:
+    """The regions that a deploy goes without, in the inventory's order; given as a list or separated by commas."""
+    named = _names(given)
+    return [host for host in hosts if host in named]
+
+
+def _names(given: t.Any) -> list[str]:
+    parts = given if isinstance(given, list | tuple) else _text(given).split(",")
+    return list(dict.fromkeys(name for part in parts if (name := _text(part))))
+
+
+def without_problems(request: Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with the regions that a deploy shall go without."""
+    hosts, named = request.get("hosts") or [], _names(request.get("without"))
+    if not named:
+        return []
+    if request.get("kind") != "deploy":
+        return ["without: it is for a deploy; to leave a region out of a way back use --limit."]
+    problems = [f"without: {_unknown('region', name, hosts)}" for name in named if name not in hosts]
+    limited = {part.strip() for part in str(request.get("limit") or "").replace(":", ",").split(",")}
+    problems += [
+        f"without: {name} is named in --limit as well; name it in one of the two."
+        for name in named
+        if name in hosts and name in limited
+    ]
+    if not problems and not set(request.get("regions") or []) - set(named):
+        problems.append(f"without: no region is left to deploy to without {', '.join(named)}; name fewer.")
+    return problems
+
+
+def _only_warned(request: Mapping[str, t.Any]) -> bool:
+    """Whether windows are told and refuse nothing: a way back, a dry run, an emergency with a reason."""
+    reason = _text(request.get("emergency"))
+    return request.get("kind") == "rollback" or bool(request.get("check_mode")) or len(reason) >= _REASON_LENGTH
+
+
+def emergency_problems(request: Mapping[str, t.Any]) -> list[str]:
+    reason = _text(request.get("emergency"))
+    if not reason or len(reason) >= _REASON_LENGTH:
+        return []
+    return [
+        f"emergency: {reason!r} is too short for a reason ({len(reason)} of at least {_REASON_LENGTH} characters); say "
+        'why it cannot wait, for example -e emergency="orders are rejected in eu-west-1".'
+    ]
+
+
+def window_problems(request: Mapping[str, t.Any]) -> list[str]:
+    """The windows that stand in the way of the regions of this release, or are wrong, and what to do about them."""
+    sentences, free = _windows(request)
+    if not free:
+        return sentences
+    return [
+        *sentences,
+        f"{free}, leave these regions out with --limit or -e without=REGION, or pass the windows with "
+        '-e emergency="why it cannot wait".',
+    ]
+
+
+def _passed_windows(request: Mapping[str, t.Any]) -> list[str]:
+    sentences, _free = _windows(request)
+    reason = _text(request.get("emergency"))
+    return [*sentences, f"emergency: these windows are passed because: {reason}"] if sentences and reason else sentences
+
+
+def _windows(request: Mapping[str, t.Any]) -> tuple[list[str], str]:
+    """What is wrong with the windows and which of them hold now, and when it can be tried again; "" when none holds."""
+    left_out = without_regions(request.get("without"), request.get("hosts") or [])
+    regions = [region for region in request.get("regions") or [] if region not in left_out]
+    problems: dict[str, list[str]] = {}
+    windows = {}
+    for region, given in (request.get("windows") or {}).items():
+        if region in regions:
+            windows[region], wrong = parse_windows(given)
+            for problem in wrong:
+                problems.setdefault(problem, []).append(region)
+    wrong = [f"{problem} (in {', '.join(where)})" for problem, where in problems.items()]
+    now = float(request.get("now") or 0.0)
+    sentences = window_sentences(now, windows)
+    if not sentences:
+        return wrong, ""
+    free = free_at(now, windows)
+    when = "These windows leave no free time" if free is None else f"Try again at {wall(free, dt.UTC)}"
+    return wrong + sentences, when
+
+
+def _unknown(what: str, name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"unknown {what} {name}; " + (f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}.")
 
 
 def version_problems(services: Mapping[str, t.Any], version: t.Any, versions: t.Any) -> list[str]:
@@ -73,9 +191,7 @@ def version_problems(services: Mapping[str, t.Any], version: t.Any, versions: t.
     problems = []
     for name, value in versions.items():
         if name not in services:
-            close = difflib.get_close_matches(str(name), list(services), n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(services)}."
-            problems.append(f"release_versions: unknown service {name}; {hint}")
+            problems.append(f"release_versions: {_unknown('service', str(name), list(services))}")
         elif not _is_version(value):
             problems.append(_bad_version(f"release_versions.{name}", value))
     return problems

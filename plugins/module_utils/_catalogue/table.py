@@ -9,6 +9,8 @@ import datetime
 import typing as t
 from collections.abc import Mapping, Sequence
 
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.columns import ruled
+
 Report = Mapping[str, t.Any]
 
 
@@ -52,13 +54,7 @@ def closing_table(report: Report) -> list[str]:
         # Nothing ran: a table would be empty.
         return [title(report), "", *_sentences(report)]
     rows = cells(report)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-
-    def line(row: Sequence[str]) -> str:
-        return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-    rule = "  ".join("-" * width for width in widths)
-    lines = [title(report), "", line(rows[0]), rule, *(line(row) for row in rows[1:-1]), rule, line(rows[-1]), ""]
+    lines = [title(report), "", *ruled(rows, after=(0, len(rows) - 2)), ""]
     return [*lines, *_sentences(report)]
 
 

@@ -57,17 +57,48 @@ def summarise(kind: str, decision: str | None, regions: Sequence[Mapping[str, t.
         idle = "nothing to do: every region already runs this"
         return {"ok": True, "outcome": "nothing", "sentence": would if plans else idle}
     released = [region for region, verdict in verdicts.items() if verdict == "released"]
+    away = [region for region, verdict in verdicts.items() if verdict == "unreachable"]
+    without = [region for region, verdict in verdicts.items() if verdict == "left_out"]
     others = [f"{entry['region']} is {verdicts[str(entry['region'])]}" for entry in regions if _is_left(entry)]
     if others:
         where = f"only {', '.join(released)} got it" if released else "no region got it"
         sentence = f"the {what} is kept and not complete: {where}, {', '.join(others)}: {reason}"
+        if away:
+            sentence += f"; repeat it with --limit {','.join(away)} when it answers"
         return {"ok": False, "outcome": "incomplete", "sentence": sentence}
-    return {"ok": True, "outcome": "released", "sentence": f"the {what} is done in {', '.join(released)}"}
+    sentence = f"the {what} is done in {', '.join(released)}"
+    if without:
+        sentence += f", without {', '.join(without)}, which gets it by a release of its own"
+    return {"ok": True, "outcome": "released", "sentence": sentence}
 
 
 def _is_left(entry: Mapping[str, t.Any]) -> bool:
     """Whether this is a region that was not released. The fleet's own entry has no verdict."""
-    return entry.get("verdict") is not None and entry["verdict"] != "released"
+    return entry.get("verdict") not in (None, "released", "left_out")
+
+
+def standing_versions(before: Mapping[str, t.Any], plan: Mapping[str, t.Any], verdict: str) -> dict[str, str]:
+    """The version of every service that stands in a region after its release."""
+    standing: dict[str, str] = {}
+    for name, state in (before.get("services") or {}).items():
+        slot = (state.get("slots") or {}).get(state.get("live_slot")) or {}
+        if slot.get("version"):
+            standing[str(name)] = str(slot["version"])
+    moved = plan.get("versions") or {} if verdict == "released" else {}
+    return {**standing, **{str(name): str(version) for name, version in moved.items()}}
+
+
+def fleet_record(regions: Sequence[Mapping[str, t.Any]], decision: str | None, sentence: str) -> dict[str, t.Any]:
+    """What the fleet's history tells of a release, out of the reports of its regions."""
+    leading = sorted(regions, key=lambda entry: entry.get("verdict") != "released")
+    moves: Mapping[str, t.Any] = next((entry["services"] for entry in leading if entry.get("services")), {})
+    return {
+        "reason": sentence,
+        "decision": decision,
+        "versions": next((entry["standing"] for entry in leading if entry.get("standing")), {}),
+        "changes": {name: f"{move.get('was') or 'nothing'} -> {move['version']}" for name, move in moves.items()},
+        "regions": {str(entry["region"]): str(entry.get("verdict") or "untouched") for entry in regions},
+    }
 
 
 def standing_decision(kind: str, release_id: str, journal: Mapping[str, t.Any]) -> str:

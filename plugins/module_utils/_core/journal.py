@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 import secrets
 import typing as t
@@ -22,6 +23,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     LockLost,
     OptionError,
     Refused,
+    ReleaseError,
     Undone,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, KubeApi
@@ -34,6 +36,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records
     ReleaseRef,
     unpack,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.seal import check_seal, seal
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store import Data, Store
 
 __all__ = ["Change", "Decision", "Entry", "FleetRef", "Journal", "ReleaseRef"]
@@ -53,6 +56,17 @@ def header_of(data: Data) -> JsonObject:
     return t.cast("JsonObject", json.loads(data["release"])) if "release" in data else {}
 
 
+def header_text(header: JsonObject) -> str:
+    """A header as it is written down: sealed."""
+    return json.dumps(seal(header), sort_keys=True)
+
+
+def sound(data: Data, region: str) -> Data:
+    """The data, when the header is as it was written. Raises ReleaseError of kind `journal`."""
+    check_seal(header_of(data), region)
+    return data
+
+
 def entries_of(data: Data) -> list[Entry]:
     """The entries, oldest first."""
     return [Entry.from_text(data[key]) for key in sorted(data) if key.isdigit()]
@@ -61,6 +75,18 @@ def entries_of(data: Data) -> list[Entry]:
 def before_of(data: Data) -> JsonObject | None:
     """The document of what was there before the release."""
     return t.cast("JsonObject", unpack(data["before"])) if "before" in data else None
+
+
+def finish_of(data: Data) -> JsonObject:
+    """What is left to do when the release is kept: `fields` before it ends, `standby` fields after the warm standby,
+    and the `services` that it moved."""
+    empty: JsonObject = {"fields": [], "standby": [], "services": []}
+    return {**empty, **unpack(data["finish"])} if "finish" in data else empty
+
+
+def standby_of(data: Data) -> JsonObject | None:
+    """The warm standby that has not ended: `release`, `until` (unix seconds) and `fields`."""
+    return t.cast("JsonObject", json.loads(data["standby"])) if "standby" in data else None
 
 
 def decision_of(data: Data) -> Decision | None:
@@ -86,7 +112,7 @@ def write_decision(store: Store, release_id: str, wanted: Decision) -> tuple[Dec
 
 def must_be_open(data: Data, release_id: str, region: str) -> None:
     """Raise LockLost unless the journal is that release's and open."""
-    header = header_of(data)
+    header = header_of(sound(data, region))
     if header.get("id") != release_id or header.get("state") != "open":
         found = f"{header['id']}, which is {header['state']}" if header else "no release"
         raise LockLost(
@@ -96,7 +122,7 @@ def must_be_open(data: Data, release_id: str, region: str) -> None:
 
 def refuse_unfinished(data: Data, region: str) -> None:
     """Raise Refused when the journal holds a release that did not end, whatever the lease says."""
-    header = header_of(data)
+    header = header_of(sound(data, region))
     if header.get("state") != "open":
         return
     doing = [
@@ -135,6 +161,8 @@ class Journal:
         self._store = journal_store(kube, namespace)
         self._lease = Lease(kube, namespace, clock)
         self._fleet = journal_store(fleet, release.fleet.namespace) if fleet and release else None
+        self._fleet_lease = Lease(fleet, release.fleet.namespace, clock) if fleet and release else None
+        self._fleet_due = 0.0
         self._noted = ""
 
     def guard(self, undoing: bool = False) -> None:
@@ -149,13 +177,34 @@ class Journal:
             return
         must_be_controlled(release, self.kube.region)
         self._lease.hold(release.holder, release.token, release.renew_s, renew=not self.check_mode)
-        if undoing or self.undoing or release.is_way_back or self._fleet is None:
+        if undoing or self.undoing:
+            # Short, and it must not wait for a fleet that does not answer.
+            return
+        self._renew_fleet(release)
+        if release.is_way_back or self._fleet is None:
             return
         data = self._fleet.read()
         must_be_open(data, release.id, self._fleet.kube.region)
         decision = decision_of(data)
         if decision is not None and decision.decision == "undo":
             raise Undone(decision.by, decision.reason, region=self.kube.region)
+
+    def _renew_fleet(self, release: ReleaseRef) -> None:
+        """Hold the fleet's lease as well: whoever wants to recover sees by it that this release is alive, whichever
+        region is at work. A rollback goes on without the fleet when it does not answer."""
+        if self._fleet is None or self._fleet_lease is None or not release.fleet.token or self.check_mode:
+            return
+        if self._clock.monotonic() < self._fleet_due:
+            return
+        self._fleet_due = self._clock.monotonic() + release.renew_s
+        try:
+            self._fleet_lease.hold(release.holder, release.fleet.token, release.renew_s)
+        except ReleaseError:
+            if not release.is_way_back:
+                raise
+            self._fleet_due = math.inf
+        # A decision to undo may be written by anybody at any time, under no lease.
+        self._fleet.kube.fence = None
 
     def intend(self, step: str, changes: Sequence[Change], undoing: bool = False) -> int:
         """Write down what is about to be written, under the guard. Returns the number of the entry; 0 when nothing is

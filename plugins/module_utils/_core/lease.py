@@ -47,8 +47,9 @@ class Lease:
         obj = self._kube.get(self._ref)
         return None if obj is None else _state(obj)
 
-    def acquire(self, me: str, lease_s: float) -> int:
-        """Take the lease and return the token. Raises Refused when somebody holds it.
+    def acquire(self, me: str, lease_s: float, patient: bool = False) -> int:
+        """Take the lease and return the token. Raises Refused when somebody holds it; `patient` waits and sees first
+        whether the holder still renews it.
 
         That takes three durations of the lease at most, by our own monotonic clock: by ours a holder's clock may be so
         far behind that its lease looks lapsed for ever.
@@ -62,14 +63,9 @@ class Lease:
             if lease != seen:
                 seen, seen_at = lease, self._clock.monotonic()
             decided = decide_acquire(lease, me, self._clock.now(), self._clock.monotonic() - seen_at)
-            if lease is not None and decided is Watch.LAPSED:
+            if lease is not None and (decided is Watch.LAPSED or (patient and decided is Denied.HELD)):
                 if self._clock.monotonic() - began >= _WATCHED * lease.duration_s:
-                    behind = self._clock.now() - lease.renewed_at
-                    raise Refused(
-                        f"{self._kube.region}: {lease.holder} holds the lock and renews it, by a clock that is "
-                        f"{behind:.0f} s behind ours",
-                        region=self._region,
-                    )
+                    raise Refused(f"{self._region}: {self._alive(lease)}", region=self._region)
                 self._clock.sleep(0.5)
             elif isinstance(decided, int):
                 try:
@@ -85,6 +81,11 @@ class Lease:
                     f"{self._kube.region}: {lease.holder} holds the lock, renewed at {since}", region=self._region
                 )
         raise _too_busy(self._region)
+
+    def _alive(self, lease: LeaseState) -> str:
+        behind = self._clock.now() - lease.renewed_at
+        late = f", by a clock that is {behind:.0f} s behind ours" if behind > lease.duration_s else ""
+        return f"{lease.holder} holds the lock and renews it{late}"
 
     def hold(self, holder: str, token: int, renew_s: float, renew: bool = True) -> None:
         """Make sure that the lease is ours, and renew it when it is due. Sets the fence of the API client."""

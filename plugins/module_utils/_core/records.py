@@ -94,11 +94,18 @@ class Decision:
 
 @dataclasses.dataclass(frozen=True)
 class FleetRef:
-    """Where the fleet's journal lies."""
+    """Where the fleet's journal lies, and under which token this release holds the fleet's lease; 0: it does not."""
 
     kubeconfig: str
     context: str
     namespace: str
+    token: int = 0
+
+    @classmethod
+    def from_option(cls, option: Mapping[str, t.Any]) -> FleetRef:
+        """Raises KeyError, TypeError or ValueError when something is missing or wrong."""
+        names = ("kubeconfig", "context", "namespace")
+        return cls(**{name: str(option[name]) for name in names}, token=int(option.get("token") or 0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,8 +125,8 @@ class ReleaseRef:
 
     @property
     def is_way_back(self) -> bool:
-        """A way back is not a release to be undone."""
-        return self.kind == "rollback"
+        """A way back is not a release to be undone: a rollback, a recovery, the end of a warm standby."""
+        return self.kind != "deploy"
 
     def to_option(self) -> JsonObject:
         return dataclasses.asdict(self)
@@ -136,7 +143,7 @@ class ReleaseRef:
                 namespace=str(option["namespace"]),
                 controller_pid=int(option["controller_pid"]),
                 controller_started=str(option["controller_started"]),
-                fleet=FleetRef(**{name: str(value) for name, value in option["fleet"].items()}),
+                fleet=FleetRef.from_option(option["fleet"]),
                 lease_s=float(option["lease_s"]),
                 renew_s=float(option["renew_s"]),
             )
@@ -154,12 +161,17 @@ def unpack(text: str) -> t.Any:
     return json.loads(gzip.decompress(base64.b64decode(text)))
 
 
-def pack_document(option: str, document: Mapping[str, t.Any]) -> str:
-    """A revision document for a ConfigMap. Raises OptionError when it holds a Secret or is too large."""
+def refuse_secrets(option: str, document: Mapping[str, t.Any]) -> None:
+    """Raise OptionError for a revision document that holds a Secret."""
     for obj in document.get("objects") or []:
         if isinstance(obj, Mapping) and obj.get("kind") == "Secret":
             name = (obj.get("metadata") or {}).get("name")
             raise OptionError(option, f"holds the Secret {name}; Secrets are never recorded")
+
+
+def pack_document(option: str, document: Mapping[str, t.Any]) -> str:
+    """A revision document for one ConfigMap. Raises OptionError when it holds a Secret or is too large."""
+    refuse_secrets(option, document)
     text = pack(document)
     if len(text) > LARGEST_DOCUMENT:
         limit = f"the limit of a ConfigMap is {LARGEST_DOCUMENT // 1000} kB"

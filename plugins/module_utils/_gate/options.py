@@ -55,6 +55,7 @@ _WORKLOAD: t.Final = {
 _TRIP: t.Final = {
     "service": {"type": "str", "required": True},
     "route": {"type": "str", "required": True},
+    "kind": {"type": "str", "choices": ["HTTPRoute", "Service"], "default": "HTTPRoute"},
     "weights": {"type": "dict", "required": True},
     "depends_on": {"type": "list", "elements": "str", "default": []},
 }

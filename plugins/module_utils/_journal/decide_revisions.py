@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import typing as t
+from collections.abc import Collection, Iterable, Mapping
+
+#: How many revisions a cluster keeps. The fleet's are headers only, and the history of the environment.
+KEPT: t.Final[Mapping[str, int]] = {"region": 20, "fleet": 50}
 
 
-def decide_prune(numbers: Iterable[int], came_from: int | None, keep: int) -> list[int]:
-    """The numbers that go: all but the newest `keep` and the one that the release which ends now came from."""
+def decide_prune(numbers: Iterable[int], came_from: int | None, keep: int, pinned: Collection[int] = ()) -> list[int]:
+    """The numbers that go: all but the newest `keep`, the `pinned`, and the one that the release which ends now came
+    from."""
     ordered = sorted(set(numbers))
-    stay = {*ordered[-keep:], came_from}
+    stay = {*ordered[-keep:], *pinned, came_from}
     return [number for number in ordered if number not in stay]

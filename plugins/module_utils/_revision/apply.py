@@ -35,7 +35,6 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.dec
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import NAME_LABEL, label_of, rank
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.ownership import adopt
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.read import read_routes, weights_by_service
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import (
     differences,
     get_path,
@@ -44,7 +43,11 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tre
     set_path,
     strip,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.find import (
+    find_routes,
+    rights_to_shift,
+    weights_by_service,
+)
 
 _TRIES: t.Final = 5
 
@@ -98,7 +101,7 @@ def apply(
     _may_shift(session, shifted)
     live = {ref: kube.get(ref) for ref in _refs(objects, fields)}
     services = {label_of(obj, NAME_LABEL) for obj in [*objects, *live.values()]} - {None}
-    weights = weights_by_service(read_routes(kube, session.namespace, sorted(t.cast("set[str]", services))))
+    weights = weights_by_service(find_routes(kube, session.namespace, sorted(t.cast("set[str]", services))))
     if not check_mode:
         live = {ref: obj and _adopted(kube, obj) for ref, obj in live.items()}
     writes = _planned(session, objects, fields, live, weights)
@@ -133,13 +136,9 @@ def _refs(objects: Sequence[JsonObject], fields: Sequence[Field]) -> list[Ref]:
 
 
 def _may_shift(session: Session, services: Sequence[str]) -> None:
-    """Raise OptionError when our user may not write the routes of these services. A route that is not there yet is
-    created, and removed again by a way back."""
-    there = read_routes(session.kube, session.namespace, services)
-    for service in services:
-        ref = Ref(route.API_VERSION, route.KIND, service, session.namespace)
-        for verb in ("update",) if service in there else ("create", "delete"):
-            _must_be_allowed(session, verb, ref)
+    """Raise OptionError when our user may not write the routes of these services."""
+    for verb, ref in rights_to_shift(session.kube, session.namespace, services):
+        _must_be_allowed(session, verb, ref)
 
 
 def _must_be_allowed(session: Session, verb: str, ref: Ref) -> None:

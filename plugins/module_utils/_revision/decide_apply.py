@@ -18,6 +18,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.doc
     rank,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import differences, get_path, strip
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import selector
 
 JsonObject = dict[str, t.Any]
 Weights = Mapping[str, Mapping[str, int]]
@@ -43,6 +44,8 @@ def checked_objects(objects: Sequence[t.Any], namespace: str) -> list[JsonObject
             raise OptionError("objects", f"the Secret {name} has no place in a release; name it, and keep it elsewhere")
         if kind == "HTTPRoute":
             raise OptionError("objects", f"the HTTPRoute {name} belongs to k8s_traffic")
+        if kind == selector.KIND and selector.weights_of(given) is not None:
+            raise OptionError("objects", f"the Service {name} selects a slot, so it belongs to k8s_traffic")
         own = given["metadata"].get("namespace") or namespace
         if own != namespace:
             raise OptionError("objects", f"{kind} {name} is for namespace {own}, this call is for {namespace}")

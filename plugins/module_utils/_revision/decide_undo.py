@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import FIELD_MANAGER, Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change, Entry
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import is_config, referenced
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_apply import Weights, weight_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import NAME_LABEL, label_of, rank
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.ownership import scaled_by_autoscaler
@@ -69,11 +70,14 @@ def plan_undo(
     live: Mapping[Ref, JsonObject | None],
     weights: Weights,
     backends: Collection[str] = (),
+    slots: Collection[JsonObject] = (),
 ) -> UndoPlan:
-    """Plan the way back. `backends` are the Services that routes name now."""
+    """Plan the way back. `backends` are the Services that routes name now, `slots` the Deployments of the services."""
     actions: list[Action] = []
     kept: list[str] = []
-    for ref in touched_refs(entries):
+    states: dict[Ref, JsonObject | None] = {Ref.of(slot): slot for slot in slots}
+    # What a ConfigMap is needed for is known when the slots are planned.
+    for ref in sorted(touched_refs(entries), key=lambda ref: ref.kind == "ConfigMap"):
         newest_first = [
             (change, entry.done or entry.failed is not None)
             for entry in reversed(entries)
@@ -86,6 +90,9 @@ def plan_undo(
         if found is None:
             continue
         state, guarded = _guarded(ref, found, state, weights, backends)
+        states[ref] = state
+        if state is None and is_config(found) and ref.name in referenced(filter(None, states.values()), "ConfigMap"):
+            state, guarded = strip(found), [f"{ref} stays: a slot refers to it"]
         kept += guarded
         if state != strip(found):
             actions.append(Action(ref, found, None if state is None else dress(state, found)))
@@ -142,9 +149,8 @@ def _guarded(
             return strip(found), [f"{ref} stays: its slot has {weight} % of the traffic"]
         if ref.kind == "Service" and ref.name in backends:
             return strip(found), [f"{ref} stays: a route names it"]
-        if ref.kind in ("ServiceAccount", "ConfigMap") and any(
-            share > 0 for share in weights.get(service, {}).values()
-        ):
+        shared = ref.kind == "ServiceAccount" or (ref.kind == "ConfigMap" and not is_config(found))
+        if shared and any(share > 0 for share in weights.get(service, {}).values()):
             return strip(found), [f"{ref} stays: {service} has traffic"]
         return None, []
     if ref.kind == "Deployment" and weight > 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping, Sequence
 
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import is_config, referenced
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import strip
 
 JsonObject = dict[str, t.Any]
@@ -92,8 +93,13 @@ def make_document(
     services: Sequence[str],
     objects: Sequence[Mapping[str, t.Any]],
     weights: Mapping[str, Mapping[str, int]],
+    *,
+    secrets: Sequence[JsonObject],
 ) -> JsonObject:
-    """The revision document: what runs of these services, as data and as manifests."""
+    """The revision document: what runs of these services, as data and as manifests, and the `secrets` that it uses by
+    name and hash. Configuration of earlier releases, which no slot refers to, is no part of it."""
+    used = referenced(objects, "ConfigMap")
+    objects = [obj for obj in objects if not is_config(obj) or obj["metadata"]["name"] in used]
     states: JsonObject = {}
     for name in services:
         slots = {
@@ -112,4 +118,5 @@ def make_document(
         "namespace": namespace,
         "services": states,
         "objects": [sanitise(obj) for obj in ordered],
+        "secrets": list(secrets),
     }

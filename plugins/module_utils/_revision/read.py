@@ -6,16 +6,20 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import referenced
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import (
     KINDS_OF_A_SERVICE,
     NAME_LABEL,
     make_document,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route as routes
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.fingerprints import fingerprints
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.find import (
+    find_routes,
+    weights_by_service,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.refusals import must_exist
 
 JsonObject = dict[str, t.Any]
@@ -29,26 +33,8 @@ def read_revision(kube: KubeApi, namespace: str, services: Sequence[str]) -> Jso
     if services:
         for kind, api_version in KINDS_OF_A_SERVICE.items():
             objects += kube.list(api_version, kind, namespace, selector)
-    found = read_routes(kube, namespace, services)
-    return make_document(kube.region, namespace, services, [*objects, *found.values()], weights_by_service(found))
-
-
-def read_routes(kube: KubeApi, namespace: str, services: Iterable[str]) -> dict[str, JsonObject]:
-    """The routes of the services that have one."""
-    found: dict[str, JsonObject] = {}
-    try:
-        for service in services:
-            obj = kube.get(Ref(routes.API_VERSION, routes.KIND, service, namespace))
-            if obj is not None:
-                found[service] = obj
-    except ApiError as error:
-        # A cluster without the Gateway API has no routes.
-        if error.kind != "not_found":
-            raise
-    return found
-
-
-def weights_by_service(found: Mapping[str, JsonObject]) -> dict[str, dict[str, int]]:
-    """The weights of the routes that have any."""
-    weights = {service: routes.weights_of(obj) for service, obj in found.items()}
-    return {service: slots for service, slots in weights.items() if slots is not None}
+    found = find_routes(kube, namespace, services)
+    # A Service that gives the traffic to a slot is among the Services already.
+    all_objects = list({Ref.of(obj): obj for obj in [*objects, *found.values()]}.values())
+    secrets = fingerprints(kube, namespace, referenced(objects, "Secret"))
+    return make_document(kube.region, namespace, services, all_objects, weights_by_service(found), secrets=secrets)

@@ -11,6 +11,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import FIELD_MANAGER, JsonObject, Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change, Entry
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import is_config
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_undo import (
     TAKEN_BACK,
@@ -21,8 +22,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.dec
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import NAME_LABEL, label_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.ownership import adopt
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.read import read_routes, weights_by_service
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import differences, noted, strip
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.find import find_routes, weights_by_service
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.route import backends_of
 
 _TRIES: t.Final = 5
@@ -64,10 +65,16 @@ def restore(
 def _plan(session: Session, entries: list[Entry]) -> UndoPlan:
     live = {ref: session.kube.get(ref) for ref in touched_refs(entries)}
     recorded = [obj for entry in entries for change in entry.changes for obj in (change.before, change.after)]
-    services = {label_of(obj, NAME_LABEL) for obj in [*live.values(), *recorded]} - {None}
-    routes = read_routes(session.kube, session.namespace, sorted(t.cast("set[str]", services)))
+    labels = {label_of(obj, NAME_LABEL) for obj in [*live.values(), *recorded]} - {None}
+    services = sorted(t.cast("set[str]", labels))
+    routes = find_routes(session.kube, session.namespace, services)
     backends = {name for route in routes.values() for name in backends_of(route)}
-    return plan_undo(entries, live, weights_by_service(routes), backends)
+    slots: list[JsonObject] = []
+    if any(obj is not None and is_config(obj) for obj in live.values()):
+        # Configuration goes when no slot refers to it, also none that this release did not write.
+        selector = f"{NAME_LABEL} in ({','.join(services)})"
+        slots = session.kube.list("apps/v1", "Deployment", session.namespace, selector)
+    return plan_undo(entries, live, weights_by_service(routes), backends, slots)
 
 
 def _carry_out(session: Session, action: Action) -> JsonObject | None:

@@ -13,6 +13,8 @@ import dataclasses
 import typing as t
 from collections.abc import Collection, Mapping
 
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import TOKEN_ANNOTATION
+
 JsonObject = dict[str, t.Any]
 
 #: What the API server keeps about an object, and nobody writes.
@@ -43,6 +45,9 @@ def strip(obj: Mapping[str, t.Any]) -> JsonObject:
     kept["metadata"] = {
         key: copy.deepcopy(value) for key, value in obj["metadata"].items() if key not in _SERVER_METADATA
     }
+    annotations = kept["metadata"].get("annotations") or {}
+    if annotations.pop(TOKEN_ANNOTATION, None) is not None and not annotations:
+        del kept["metadata"]["annotations"]
     return kept
 
 

@@ -9,15 +9,19 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.route import KIND
+
 
 @dataclasses.dataclass(frozen=True)
 class TripEntry:
-    """A route that may be set back, the weights it then gets, and the services that its service needs."""
+    """A route that may be set back, the weights it then gets, and the services that its service needs. `kind` is the
+    kind of the route."""
 
     service: str
     route: str
     weights: Mapping[str, int]
     depends_on: tuple[str, ...] = ()
+    kind: str = KIND
 
 
 def routes_to_trip(entries: Sequence[TripEntry], failing_services: AbstractSet[str]) -> list[TripEntry]:

@@ -58,13 +58,15 @@ class Touched:
     """What a release did to the route of one service.
 
     `before` are the weights that it found, None when it made the route or never wrote its weights; `written` are the
-    weights that it wrote, oldest first; `replaced` are slots without traffic whose pods it replaced.
+    weights that it wrote, oldest first; `replaced` are slots without traffic whose pods it replaced; `kind` is the
+    kind of the route, None when it did not write it.
     """
 
     created: bool = False
     before: Weights | None = None
     written: tuple[Weights, ...] = ()
     replaced: frozenset[str] = frozenset()
+    kind: str | None = None
 
     @property
     def undone(self) -> set[str]:
@@ -83,8 +85,8 @@ class WayBack:
     kept: tuple[str, ...] = ()
 
 
-def way_back(name: str, touched: Touched, live: Weights) -> WayBack:
-    """The weights after the undo of a release.
+def way_back(what: str, touched: Touched, live: Weights) -> WayBack:
+    """The weights of a route after the undo of a release. `what` is what people know it by: `HTTPRoute core-api`.
 
     The undone version gets 0, whoever gave it more. What is left is shared between the slots that stay as it is now;
     where they have nothing, as it was before.
@@ -96,7 +98,10 @@ def way_back(name: str, touched: Touched, live: Weights) -> WayBack:
     if staying and len(staying) < len(SLOTS):
         shares = {slot: live[slot] for slot in staying}
         if sum(shares.values()) == 0:
-            shares = dict.fromkeys(staying, 1) if touched.before is None else {s: touched.before[s] for s in staying}
+            shares = {slot: (touched.before or {}).get(slot, 0) for slot in staying}
+        if sum(shares.values()) == 0:
+            # Not even before: somebody gave everything to the slot whose pods had been replaced.
+            shares = dict.fromkeys(staying, 1)
         return WayBack(_to_hundred(shares))
     # Both slots stay: the release only moved traffic between them, or did not touch it.
     if touched.before is None or live == touched.before or not touched.written:
@@ -104,7 +109,7 @@ def way_back(name: str, touched: Touched, live: Weights) -> WayBack:
     if live == touched.written[-1]:
         return WayBack(dict(touched.before))
     text = ", ".join(f"{slot} {live[slot]}" for slot in SLOTS)
-    return WayBack(dict(live), (f"HTTPRoute {name}: somebody set the weights to {text} after the release; they stay",))
+    return WayBack(dict(live), (f"{what}: somebody set the weights to {text} after the release; they stay",))
 
 
 def _to_hundred(shares: Weights) -> dict[str, int]:

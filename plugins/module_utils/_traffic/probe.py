@@ -48,9 +48,13 @@ class DataPlane(t.Protocol):
 
 
 class Gateway:
-    """The gateway of a region under one URL, by one connection that is kept."""
+    """The gateway of a region under one URL, by one connection that is kept.
 
-    def __init__(self, url: str, ca_cert: str | None = None) -> None:
+    Without a gateway each request needs a connection of its own: one that is kept stays with the pod that it met first,
+    whatever the Service sends to since.
+    """
+
+    def __init__(self, url: str, ca_cert: str | None = None, keep: bool = True) -> None:
         if IMPORT_ERROR is not None:
             raise ReleaseError(
                 missing_required_lib("urllib3") + " " + IMPORT_ERROR.splitlines()[-1],
@@ -61,11 +65,12 @@ class Gateway:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise OptionError("probe", f"url {url!r} is no http:// or https:// address")
         self._prefix = parts.path.rstrip("/")
+        self._headers = {"User-Agent": "pincex-zero-downtime", **({} if keep else {"Connection": "close"})}
         settings: dict[str, t.Any] = {"ca_certs": ca_cert} if parts.scheme == "https" and ca_cert else {}
         self._pool = urllib3.connection_from_url(f"{parts.scheme}://{parts.netloc}", maxsize=1, **settings)
 
     def ask(self, host: str | None, path: str, headers: Mapping[str, str], timeout_s: float) -> Reply:
-        sent = {"User-Agent": "pincex-zero-downtime", **headers, **({"Host": host} if host else {})}
+        sent = {**self._headers, **headers, **({"Host": host} if host else {})}
         try:
             answer = self._pool.request(
                 "GET", self._prefix + path, headers=sent, timeout=timeout_s, retries=False, redirect=False
@@ -82,13 +87,14 @@ class Gateway:
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """How to ask: option `probe`."""
+    """How to ask: option `probe`. `planes` are those of services with a way of their own, by name."""
 
     plane: DataPlane
     clock: Clock
     path: str = "/health/ready"
     requests: int = 60
     timeout_s: float = 5.0
+    planes: Mapping[str, DataPlane] = dataclasses.field(default_factory=dict)
 
     def deadline(self) -> float:
         return self.clock.monotonic() + self.timeout_s

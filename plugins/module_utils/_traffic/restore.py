@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change, Entry
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_weights import Touched, way_back
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.find import find_routes
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.kinds import weights_of, with_weights
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.probe import Probe
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.route import SLOTS, weights_of, with_weights
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.route import SLOTS
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.routes import TAKEN_BACK, Routes, Shift
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.set_back import SetBack, set_back
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.shift import Answers, prove, text_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.shift import Proof, prove, text_of
 
 
 def touched_routes(entries: Sequence[Entry]) -> dict[str, Touched]:
@@ -47,6 +49,7 @@ def touched_routes(entries: Sequence[Entry]) -> dict[str, Touched]:
                 written for change in changes if change.after is not None and (written := weights_of(change.after))
             ),
             replaced=frozenset(replaced.get(name, ())),
+            kind=first[name].ref.kind if name in first else None,
         )
     return found
 
@@ -61,14 +64,14 @@ def _replaced(change: Change) -> bool:
 
 def restore(
     session: Session, probe: Probe | None, *, step: str, check_mode: bool, progress: Progress
-) -> tuple[SetBack, list[str], dict[str, Answers]]:
-    """Take the traffic back. Returns what became of the routes, what was kept, and the counted answers with a probe.
+) -> tuple[SetBack, list[str], dict[str, Proof]]:
+    """Take the traffic back. Returns what became of the routes, what was kept, and with a probe the proofs.
 
     A route that cannot be taken back does not keep the others; it is in the answer, and then nothing is proved yet.
     """
-    found = Routes(session.kube, session.namespace)
     session.journal.guard()
     touched = touched_routes(session.journal.entries())
+    found = Routes(session.kube, session.namespace, _kinds(session, touched))
     kept: dict[str, list[str]] = {}
 
     def plan(name: str) -> Shift | None:
@@ -78,7 +81,7 @@ def restore(
     # What was shifted last depends on what was shifted before it.
     names = list(reversed(touched))
     back = set_back(found, session.journal, names, plan, step, check_mode=check_mode)
-    answers: dict[str, Answers] = {}
+    proofs: dict[str, Proof] = {}
     if not check_mode:
         for planned in back.done:
             progress(f"{planned.name}: {text_of(planned.old)} -> {text_of(planned.new)}")
@@ -86,10 +89,15 @@ def restore(
             end = probe.deadline()
             for planned in back.done:
                 if planned.new is not None:
-                    answers[planned.name] = prove(
-                        session, found, probe, name=planned.name, weights=planned.new, end=end
-                    )
-    return back, [sentence for sentences in kept.values() for sentence in sentences], answers
+                    proofs[planned.name] = prove(found, probe, planned.name, planned.new, end)
+    return back, [sentence for sentences in kept.values() for sentence in sentences], proofs
+
+
+def _kinds(session: Session, touched: Mapping[str, Touched]) -> dict[str, str]:
+    """The kind of each route: as it was written, or else as it is found."""
+    there = find_routes(session.kube, session.namespace, [name for name, what in touched.items() if what.kind is None])
+    written = {name: what.kind for name, what in touched.items() if what.kind is not None}
+    return written | {name: str(obj["kind"]) for name, obj in there.items()}
 
 
 def _planned(found: Routes, name: str, what: Touched) -> tuple[Shift | None, list[str]]:
@@ -97,9 +105,9 @@ def _planned(found: Routes, name: str, what: Touched) -> tuple[Shift | None, lis
     live = found.get(name)
     if live is None:
         removed = what.before is not None
-        return None, [f"HTTPRoute {name} was removed by somebody else; it stays away"] if removed else []
+        return None, [f"{found.kind(name).KIND} {name} was removed by somebody else; it stays away"] if removed else []
     old = weights_of(live) or {}
-    back = way_back(name, what, old)
+    back = way_back(f"{found.kind(name).KIND} {name}", what, old)
     if back.weights is None:
         return Shift(name, live, None), list(back.kept)
     if back.weights == old:

@@ -84,6 +84,16 @@ def with_weights(route: Mapping[str, t.Any], weights: Mapping[str, int]) -> Json
     return changed
 
 
+def not_carried(_weights: Mapping[str, int]) -> str | None:
+    """Why a route cannot carry these weights: it can carry all."""
+    return None
+
+
+def no_slots(name: str) -> str:
+    """What is said of a route that sends to no slots."""
+    return f"the HTTPRoute has no rule with the backends {' and '.join(f'{name}-{slot}' for slot in SLOTS)}"
+
+
 def host_of(route: Mapping[str, t.Any]) -> str | None:
     """A host name that the route answers to; None when it takes any."""
     for name in (route.get("spec") or {}).get("hostnames") or []:

@@ -19,12 +19,13 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import Journal
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, KubeApi, Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route as routes
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_weights import (
     gaining,
     not_enough,
     pods_for,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.kinds import KINDS, RouteKind, weights_of
 
 Weights = Mapping[str, int]
 
@@ -46,14 +47,14 @@ class Shift:
 
     @property
     def old(self) -> dict[str, int] | None:
-        return routes.weights_of(self.live) if self.live is not None else None
+        return weights_of(self.live) if self.live is not None else None
 
     @property
     def new(self) -> dict[str, int] | None:
-        return routes.weights_of(self.after) if self.after is not None else None
+        return weights_of(self.after) if self.after is not None else None
 
     def change(self, ref: Ref, after: JsonObject | None, back: bool) -> Change:
-        now = routes.weights_of(after) if after is not None else None
+        now = weights_of(after) if after is not None else None
         fields: dict[str, dict[str, t.Any]] = {"weights": {"before": self.old, "after": now}}
         if back:
             fields[TAKEN_BACK] = {"before": None, "after": True}
@@ -76,37 +77,43 @@ class Written:
 
 
 class Routes:
-    """The routes of one namespace. `option` is what bad input is blamed on.
+    """The routes of one namespace: of the kind that `kinds` says by name, HTTPRoutes where it says nothing. `option` is
+    what bad input is blamed on.
 
     `end` is the instant (of the monotonic clock) by which everything should be over, for whoever goes on after an
     error: an API server that does not answer costs the time once and not once for each route.
     """
 
-    def __init__(self, kube: KubeApi, namespace: str, option: str = "routes") -> None:
+    def __init__(
+        self, kube: KubeApi, namespace: str, kinds: Mapping[str, str] | None = None, option: str = "routes"
+    ) -> None:
         self.kube = kube
         self.namespace = namespace
+        self.kinds = kinds or {}
         self.option = option
         self.end: float | None = None
 
+    def kind(self, name: str) -> RouteKind:
+        return KINDS[self.kinds.get(name, route.KIND)]
+
     def ref(self, name: str) -> Ref:
-        return Ref(routes.API_VERSION, routes.KIND, name, self.namespace)
+        kind = self.kind(name)
+        return Ref(kind.API_VERSION, kind.KIND, name, self.namespace)
 
     def get(self, name: str) -> JsonObject | None:
-        """The route; OptionError when it has no rule that sends to both slots."""
+        """The route; OptionError when it does not send to the slots."""
         found = self.kube.get(self.ref(name))
-        if found is not None and routes.weights_of(found) is None:
-            raise OptionError(
-                self.option,
-                f"{name}: the HTTPRoute has no rule with the backends {name}-blue and {name}-green",
-                region=self.kube.region,
-            )
+        if found is not None and weights_of(found) is None:
+            raise OptionError(self.option, f"{name}: {self.kind(name).no_slots(name)}", region=self.kube.region)
         return found
 
     def must_get(self, name: str) -> JsonObject:
         found = self.get(name)
         if found is None:
             raise OptionError(
-                self.option, f"{name}: there is no such HTTPRoute in {self.namespace}", region=self.kube.region
+                self.option,
+                f"{name}: there is no such {self.kind(name).KIND} in {self.namespace}",
+                region=self.kube.region,
             )
         return found
 
@@ -136,7 +143,7 @@ class Routes:
         """
         gains = gaining(old, new)
         # The larger slot says how many pods are needed.
-        ready = {slot: self.ready(name, slot) for slot in routes.SLOTS} if gains else {}
+        ready = {slot: self.ready(name, slot) for slot in route.SLOTS} if gains else {}
         said = []
         for slot in gains:
             needed = pods_for(new[slot], ready)
@@ -199,8 +206,8 @@ class Routes:
                     return now
                 if now["spec"] != shift.live["spec"]:
                     raise ApiError(
-                        f"{self.kube.region}: HTTPRoute {shift.name} was changed by somebody else between our read and "
-                        "our write",
+                        f"{self.kube.region}: {self.kind(shift.name).KIND} {shift.name} was changed by somebody else "
+                        "between our read and our write",
                         kind="conflict",
                         status=409,
                         region=self.kube.region,
@@ -208,7 +215,7 @@ class Routes:
                     ) from error
                 wanted = {**now, "spec": shift.after["spec"]}
         raise ApiError(
-            f"{self.kube.region}: HTTPRoute {shift.name} changes faster than it can be written",
+            f"{self.kube.region}: {self.kind(shift.name).KIND} {shift.name} changes faster than it can be written",
             kind="conflict",
             status=409,
             region=self.kube.region,
@@ -258,10 +265,11 @@ class Routes:
 
     def _read_back(self, shift: Shift) -> None:
         found = self.kube.get(self.ref(shift.name))
-        now = routes.weights_of(found) if found is not None else None
+        now = weights_of(found) if found is not None else None
         if now != shift.new:
             raise ReleaseError(
-                f"{self.kube.region}: HTTPRoute {shift.name} was written as {_text(shift.new)} and reads {_text(now)}",
+                f"{self.kube.region}: {self.kind(shift.name).KIND} {shift.name} was written as {_text(shift.new)} and "
+                f"reads {_text(now)}",
                 kind="read_back",
                 system="kubernetes",
                 region=self.kube.region,

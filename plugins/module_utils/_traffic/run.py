@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 from collections.abc import Mapping, Sequence
 
@@ -15,12 +16,22 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import ok_result
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session, open_session
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route as routes
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route, selector
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_answers import Count
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.endpoints import Endpoints, wait_until
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.find import find_routes
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.kinds import KINDS, weights_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.probe import Gateway, Probe
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.refusals import named
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.restore import restore
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.routes import Routes, Shift
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.shift import checked_shifts, shift
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.shift import (
+    ANSWERS,
+    ENDPOINTS,
+    Proof,
+    checked_shifts,
+    shift,
+)
 
 JsonObject = dict[str, t.Any]
 
@@ -46,18 +57,20 @@ ARGUMENT_SPEC: t.Final = merge(
 _ROUTE_OPTIONS: t.Final[Mapping[str, Mapping[str, type | tuple[type, ...]]]] = {
     "shifted": {
         "name": str,
+        "kind": str,
         "weights": dict,
         "port": int,
         "hostnames": list,
         "parent": dict,
         "min_ready": int,
+        "probe_url": str,
     },
-    "probed": {"name": str, "slot": str, "version": str},
+    "probed": {"name": str, "kind": str, "slot": str, "version": str},
 }
 _NEEDED: t.Final = {"shifted": ("name", "weights"), "probed": ("name", "slot", "version")}
 
 #: Every key of the result, with its value for "nothing".
-EMPTY_RESULT: t.Final[JsonObject] = {"routes": {}, "answers": {}, "kept": [], "warnings": []}
+EMPTY_RESULT: t.Final[JsonObject] = {"routes": {}, "answers": {}, "proofs": {}, "kept": [], "warnings": []}
 
 
 def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clock, progress: Progress) -> JsonObject:  # noqa: ARG001
@@ -68,7 +81,7 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
     wanted = checked_shifts(given) if state == "shifted" else []
     if state == "restored" and not params.get("release"):
         raise OptionError("release", "needed to take traffic back: its journal says where it was")
-    probe = _probe(params.get("probe"), clock)
+    probe = _probe(params.get("probe"), clock, given)
     if state == "probed" and probe is None:
         raise OptionError("probe", "needed for state probed")
     session = open_session(params, clock=clock, check_mode=check_mode, undoing=state == "restored")
@@ -76,10 +89,10 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
         if state == "read":
             return ok_result(False, **{**EMPTY_RESULT, "routes": _read(session, [entry["name"] for entry in given])})
         if state == "probed" and probe is not None:
-            return ok_result(False, **{**EMPTY_RESULT, "answers": _probed(session, given, probe, check_mode, progress)})
+            return _result(session, [], _probed(session, given, probe, check_mode, progress))
         if state == "shifted":
-            shifts, answers = shift(session, wanted, probe, step=step, check_mode=check_mode, progress=progress)
-            return _result(session, shifts, answers)
+            shifts, proofs = shift(session, wanted, probe, step=step, check_mode=check_mode, progress=progress)
+            return _result(session, shifts, proofs)
         return _restored(session, probe, step, check_mode, progress)
 
 
@@ -108,8 +121,10 @@ def _checked(state: str, given: Sequence[t.Any]) -> list[dict[str, t.Any]]:
         missing = [key for key in _NEEDED[state] if key not in options]
         if missing:
             raise OptionError("routes", f"{name}: {missing[0]} is missing")
-        if state == "probed" and options["slot"] not in routes.SLOTS:
+        if state == "probed" and options["slot"] not in route.SLOTS:
             raise OptionError("routes", f"{name}: there is no slot {options['slot']}")
+        if options.get("kind", route.KIND) not in KINDS:
+            raise OptionError("routes", f"{name}: there is no kind {options['kind']} (there are: {', '.join(KINDS)})")
         checked.append(options)
     if not checked:
         raise OptionError("routes", f"no route is named for state {state}")
@@ -120,26 +135,32 @@ def _word(kind: type | tuple[type, ...]) -> str:
     return {str: "text", int: "whole number", dict: "mapping", list: "list"}[t.cast("type", kind)]
 
 
-def _probe(given: Mapping[str, t.Any] | None, clock: Clock) -> Probe | None:
+def _probe(given: Mapping[str, t.Any] | None, clock: Clock, entries: Sequence[Mapping[str, t.Any]]) -> Probe | None:
     if not given:
         return None
     requests, timeout_s = int(given.get("requests") or 60), float(given.get("timeout_s") or 5.0)
     if requests < 1 or timeout_s <= 0:
         raise OptionError("probe", "requests and timeout_s have to be positive")
     path = str(given.get("path") or "/health/ready")
-    return Probe(Gateway(str(given["url"]), given.get("ca_cert")), clock, path, requests, timeout_s)
+    ca_cert = given.get("ca_cert")
+    own = {entry["name"]: entry["probe_url"] for entry in entries if "probe_url" in entry}
+    planes = {name: Gateway(url, ca_cert, keep=False) for name, url in own.items()}
+    return Probe(Gateway(str(given["url"]), ca_cert), clock, path, requests, timeout_s, planes)
 
 
 def _read(session: Session, names: Sequence[str]) -> JsonObject:
-    found = Routes(session.kube, session.namespace)
+    there = find_routes(session.kube, session.namespace, names)
+    found = Routes(session.kube, session.namespace, {name: str(obj["kind"]) for name, obj in there.items()})
     result: JsonObject = {}
     for name in names:
-        live = found.get(name)
+        live = found.get(name) if name in there else None
         result[name] = None
         if live is not None:
-            problem = routes.not_accepted(live)
+            weights = weights_of(live) or {}
+            problem = _not_served(session, name, live, weights)
             result[name] = {
-                "weights": routes.weights_of(live),
+                "kind": live["kind"],
+                "weights": weights,
                 "hostnames": list(live["spec"].get("hostnames") or []),
                 "accepted": problem is None,
                 "problem": problem,
@@ -147,39 +168,55 @@ def _read(session: Session, names: Sequence[str]) -> JsonObject:
     return result
 
 
+def _not_served(session: Session, name: str, live: JsonObject, weights: Mapping[str, int]) -> str | None:
+    """Why traffic does not go where the weights say, as far as the cluster tells; None when it does."""
+    if live["kind"] == route.KIND:
+        return route.not_accepted(live)
+    return Endpoints(session.kube, session.namespace, name).not_moved(selector.slot_with_all(weights))
+
+
 def _probed(
     session: Session, given: Sequence[Mapping[str, t.Any]], probe: Probe, check_mode: bool, progress: Progress
-) -> JsonObject:
-    found = Routes(session.kube, session.namespace)
+) -> dict[str, Proof]:
+    found = Routes(session.kube, session.namespace, {entry["name"]: entry.get("kind", route.KIND) for entry in given})
     session.journal.guard()
-    answers: JsonObject = {}
+    proofs: dict[str, Proof] = {}
     end = probe.deadline()
     for entry in given:
         name, slot, version = entry["name"], entry["slot"], entry["version"]
-        host = routes.host_of(found.must_get(name))
+        live = found.must_get(name)
         if check_mode:
             continue
-        counts, problem = probe.ask_slot(host, slot, version, end)
-        answers[name] = {seen: dataclasses.asdict(count) for seen, count in counts.items()}
+        counts: dict[str, Count] = {}
+        if live["kind"] == route.KIND:
+            by = ANSWERS
+            counts, problem = probe.ask_slot(route.host_of(live), slot, version, end)
+        else:
+            # Nobody can ask a slot that the Service does not select.
+            by = ENDPOINTS
+            pods = Endpoints(session.kube, session.namespace, name)
+            problem = wait_until(functools.partial(pods.not_fit, slot, version), probe.clock, end)
+        proofs[name] = Proof((by,), {seen: dataclasses.asdict(count) for seen, count in counts.items()})
         if problem:
             error = ReleaseError(
                 f"{session.region}: route {name}: slot {slot} is not fit for traffic after {probe.timeout_s:g} s: "
                 f"{problem}",
                 kind="not_proved",
-                system="gateway",
+                system="gateway" if by == ANSWERS else "kubernetes",
                 region=session.region,
                 retriable=True,
             )
-            error.partial = {"answers": answers}
+            error.partial = {"answers": _answers(proofs)}
             raise error
-        progress(f"{name}: {slot} answers as {version} through the gateway ({probe.requests} requests)")
-    return answers
+        how = f"answers as {version} through the gateway ({probe.requests} requests)"
+        progress(f"{name}: {slot} {how if by == ANSWERS else f'is ready as {version} behind its own Service'}")
+    return proofs
 
 
 def _restored(session: Session, probe: Probe | None, step: str, check_mode: bool, progress: Progress) -> JsonObject:
     """The result, or what could not be taken back with what was."""
-    back, kept, answers = restore(session, probe, step=step, check_mode=check_mode, progress=progress)
-    result = _result(session, back.done, answers, kept, back.warnings)
+    back, kept, proofs = restore(session, probe, step=step, check_mode=check_mode, progress=progress)
+    result = _result(session, back.done, proofs, kept, back.warnings)
     if not back.failed:
         return result
     # The first of them, so that a refusal is still one of the API server's.
@@ -193,7 +230,7 @@ def _restored(session: Session, probe: Probe | None, step: str, check_mode: bool
 def _result(
     session: Session,
     shifts: Sequence[Shift],
-    answers: JsonObject,
+    proofs: Mapping[str, Proof],
     kept: Sequence[str] = (),
     warnings: Sequence[str] = (),
 ) -> JsonObject:
@@ -205,8 +242,13 @@ def _result(
         **{
             **EMPTY_RESULT,
             "routes": changed,
-            "answers": answers,
+            "answers": _answers(proofs),
+            "proofs": {name: list(proof.by) for name, proof in proofs.items()},
             "kept": [f"{session.region}: {sentence}" for sentence in kept],
             "warnings": [f"{session.region}: {sentence}" for sentence in warnings],
         },
     )
+
+
+def _answers(proofs: Mapping[str, Proof]) -> JsonObject:
+    return {name: proof.answers for name, proof in proofs.items() if ANSWERS in proof.by}

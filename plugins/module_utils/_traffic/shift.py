@@ -16,15 +16,31 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route as routes
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route, selector
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_answers import Count
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_weights import weights_problem
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.endpoints import Endpoints, wait_until
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.kinds import KINDS, with_weights
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.probe import Probe
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.refusals import must_exist
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.routes import Routes, Shift
 
-Answers = dict[str, t.Any]
-
 _POLL_S: t.Final = 0.03
+#: The counted answers by slot, and why they are no proof.
+Counted = tuple[dict[str, Count], "str | None"]
+#: What only the other kind can use.
+_FOREIGN: t.Final = {route.KIND: ("probe_url",), selector.KIND: ("hostnames", "parent")}
+#: Ways of proof, as the result says them.
+ANSWERS: t.Final = "answers"
+ENDPOINTS: t.Final = "endpoints"
+
+
+@dataclasses.dataclass(frozen=True)
+class Proof:
+    """That traffic goes where it should: by which of the ways, and the counted answers by slot."""
+
+    by: tuple[str, ...]
+    answers: Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +48,7 @@ class Wanted:
     """One entry of the option `routes` for a shift."""
 
     name: str
+    kind: str
     weights: Mapping[str, int]
     port: int | None
     hostnames: tuple[str, ...]
@@ -44,7 +61,12 @@ def checked_shifts(given: Sequence[Mapping[str, t.Any]]) -> list[Wanted]:
     wanted: list[Wanted] = []
     for entry in given:
         name = str(entry["name"])
-        problem = weights_problem(entry.get("weights") or {})
+        kind = str(entry.get("kind") or route.KIND)
+        problem = (
+            weights_problem(entry.get("weights") or {})
+            or KINDS[kind].not_carried(entry["weights"])
+            or next((f"{option} is not for a {kind}" for option in _FOREIGN[kind] if entry.get(option)), None)
+        )
         if problem:
             raise OptionError("routes", f"{name}: {problem}")
         if name in {other.name for other in wanted}:
@@ -52,6 +74,7 @@ def checked_shifts(given: Sequence[Mapping[str, t.Any]]) -> list[Wanted]:
         wanted.append(
             Wanted(
                 name,
+                kind,
                 entry["weights"],
                 entry.get("port"),
                 tuple(entry.get("hostnames") or ()),
@@ -70,9 +93,9 @@ def shift(
     step: str,
     check_mode: bool,
     progress: Progress,
-) -> tuple[list[Shift], dict[str, Answers]]:
-    """Check everything, write everything, prove everything. Returns the changed routes and the counted answers."""
-    found = Routes(session.kube, session.namespace)
+) -> tuple[list[Shift], dict[str, Proof]]:
+    """Check everything, write everything, prove everything. Returns the changed routes, and with a probe the proofs."""
+    found = Routes(session.kube, session.namespace, {entry.name: entry.kind for entry in wanted})
     session.journal.guard()
     shifts = []
     for entry in wanted:
@@ -93,59 +116,80 @@ def shift(
             raise problem
     for planned in shifts:
         progress(f"{planned.name}: {text_of(planned.old)} -> {text_of(planned.new)}")
-    answers: dict[str, Answers] = {}
+    proofs: dict[str, Proof] = {}
     if probe is not None:
         end = probe.deadline()
         for entry in wanted:
-            answers[entry.name] = prove(session, found, probe, name=entry.name, weights=entry.weights, end=end)
-    return shifts, answers
+            proofs[entry.name] = prove(found, probe, entry.name, entry.weights, end)
+    return shifts, proofs
 
 
-def prove(
-    session: Session, found: Routes, probe: Probe, *, name: str, weights: Mapping[str, int], end: float
-) -> Answers:
-    """Wait until the gateway has accepted the route and its answers are what the weights give. ReleaseError if not."""
-    route = found.must_get(name)
-    while True:
-        refused = routes.not_accepted(route)
-        if refused is None or probe.clock.monotonic() >= end:
-            break
-        probe.clock.sleep(_POLL_S)
-        route = found.must_get(name)
-    counts, problem = ({}, refused) if refused else probe.prove(routes.host_of(route), weights, end)
+def prove(found: Routes, probe: Probe, name: str, weights: Mapping[str, int], end: float) -> Proof:
+    """Wait until traffic goes where the weights say. ReleaseError if it does not."""
+    by_gateway = found.kind(name).KIND == route.KIND
+    look = _through_gateway if by_gateway else _behind_service
+    counts, problem = look(found, probe, name, weights, end)
     answers = {slot: dataclasses.asdict(count) for slot, count in counts.items()}
     if problem:
         error = ReleaseError(
-            f"{session.region}: route {name}: the shift to {text_of(weights)} is not proved within "
+            f"{found.kube.region}: route {name}: the shift to {text_of(weights)} is not proved within "
             f"{probe.timeout_s:g} s: {problem}",
             kind="not_proved",
-            system="gateway",
-            region=session.region,
+            system="gateway" if by_gateway else "kubernetes",
+            region=found.kube.region,
             retriable=True,
         )
         error.partial = {"changed": True, "answers": {name: answers}}
         raise error
-    return answers
+    ways = {ENDPOINTS: not by_gateway, ANSWERS: bool(answers)}
+    return Proof(tuple(way for way, used in ways.items() if used), answers)
+
+
+def _through_gateway(found: Routes, probe: Probe, name: str, weights: Mapping[str, int], end: float) -> Counted:
+    """The gateway has accepted the route, and its answers are what the weights give."""
+    live = found.must_get(name)
+    while True:
+        refused = route.not_accepted(live)
+        if refused is None or probe.clock.monotonic() >= end:
+            break
+        probe.clock.sleep(_POLL_S)
+        live = found.must_get(name)
+    return ({}, refused) if refused else probe.prove(route.host_of(live), weights, end)
+
+
+def _behind_service(found: Routes, probe: Probe, name: str, weights: Mapping[str, int], end: float) -> Counted:
+    """The slot's ready pods are what is behind the Service, and where the service has an address for the controller its
+    answers come from that slot."""
+    slot = selector.slot_with_all(weights)
+    behind = Endpoints(found.kube, found.namespace, name)
+    problem = wait_until(lambda: behind.not_moved(slot), probe.clock, end)
+    plane = probe.planes.get(name)
+    if problem or plane is None:
+        return {}, problem
+    return dataclasses.replace(probe, plane=plane).prove(None, weights, end)
 
 
 def text_of(weights: Mapping[str, int] | None) -> str:
     """Weights for people."""
     if weights is None:
         return "no route"
-    return " / ".join(f"{slot} {weights[slot]}" for slot in routes.SLOTS)
+    return " / ".join(f"{slot} {weights[slot]}" for slot in route.SLOTS)
 
 
 def _wanted_route(session: Session, entry: Wanted, live: JsonObject | None) -> JsonObject:
     if live is not None:
-        return routes.with_weights(live, entry.weights)
-    missing = [option for option in ("port", "parent") if not getattr(entry, option)]
-    if missing or entry.port is None or entry.parent is None:
+        return with_weights(live, entry.weights)
+    if entry.kind == selector.KIND and entry.port is not None:
+        return selector.build_service(entry.name, session.namespace, weights=entry.weights, port=entry.port)
+    if entry.kind == selector.KIND or entry.port is None or entry.parent is None:
+        needed = ("port",) if entry.kind == selector.KIND else ("port", "parent")
+        missing = " and ".join(option for option in needed if not getattr(entry, option))
         raise OptionError(
             "routes",
-            f"{entry.name}: the HTTPRoute does not exist yet; to make it, {' and '.join(missing)} has to be given",
+            f"{entry.name}: the {entry.kind} does not exist yet; to make it, {missing} has to be given",
             region=session.region,
         )
-    return routes.build_route(
+    return route.build_route(
         entry.name,
         session.namespace,
         weights=entry.weights,

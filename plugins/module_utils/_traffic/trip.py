@@ -13,7 +13,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_trip import TripEntry
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_weights import weights_problem
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.route import with_weights
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.kinds import KINDS, with_weights
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.route import KIND
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.routes import Routes, Shift
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.set_back import set_back
 
@@ -23,12 +24,15 @@ def checked_trip(given: Sequence[Mapping[str, t.Any]]) -> list[TripEntry]:
     entries: list[TripEntry] = []
     for entry in given:
         route = str(entry["route"])
-        problem = weights_problem(entry["weights"])
+        # Its choices are those of the gate's option.
+        kind = str(entry.get("kind") or KIND)
+        problem = weights_problem(entry["weights"]) or KINDS[kind].not_carried(entry["weights"])
         if problem:
             raise OptionError("trip", f"{route}: {problem}")
         if route in {other.route for other in entries}:
             raise OptionError("trip", f"{route} is there twice")
-        entries.append(TripEntry(str(entry["service"]), route, entry["weights"], tuple(entry.get("depends_on") or ())))
+        needs = tuple(entry.get("depends_on") or ())
+        entries.append(TripEntry(str(entry["service"]), route, entry["weights"], needs, kind))
     return entries
 
 
@@ -40,7 +44,7 @@ def trip(kube: KubeApi, journal: Journal, entries: Sequence[TripEntry], step: st
     `error`, the `warnings`, and `error`: which routes could not be set back and why, empty when all could.
     """
     # The routes lie in the namespace of the region's journal.
-    found = Routes(kube, journal.namespace, option="trip")
+    found = Routes(kube, journal.namespace, {entry.route: entry.kind for entry in entries}, option="trip")
     wanted = {entry.route: entry for entry in entries}
     before: dict[str, dict[str, int] | None] = {}
 

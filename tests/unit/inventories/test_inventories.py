@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import pathlib
 import typing as t
 
@@ -20,6 +21,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.mo
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.profiles import merged_profile
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.request import request_problems
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.tiers import tiers_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.windows import parse_windows
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import SystemClock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.options import (
     ARGUMENT_SPEC,
@@ -45,7 +47,17 @@ def variables_of(name: str) -> dict[str, dict[str, t.Any]]:
         variables |= {"ansible_playbook_python": "python3", "groups": inventory.get_groups_dict()}
         found[host.name] = {
             key: Templar(loader=loader, variables=variables).template(variables[key])
-            for key in ("services", "gate_profiles", "release_waves", "cluster_context", "cluster_namespace", "groups")
+            for key in (
+                "services",
+                "gate_profiles",
+                "release_waves",
+                "release_windows",
+                "release_confirm",
+                "cluster_context",
+                "cluster_namespace",
+                "groups",
+            )
+            if key in variables
         }
     return found
 
@@ -68,10 +80,24 @@ def test_an_inventory_is_complete(name: str) -> None:
             "groups": list(variables["groups"]),
             "regions": list(regions),
             "fleet": variables["groups"]["fleet"],
+            "windows": {region: own.get("release_windows", {}) for region, own in regions.items()},
+            "release_confirm": variables.get("release_confirm", ""),
+            "confirm": name if name == "production" else "",
+            # A Tuesday, after the market of New York has closed.
+            "now": dt.datetime(2026, 12, 1, 21, 30, tzinfo=dt.UTC).timestamp(),
         }
         assert request_problems(request) == []
         catalogue = parse_catalogue(variables["services"])
         assert tiers_of({name: service.depends_on for name, service in catalogue.items()})[0] == ["reference-data"]
+
+
+def test_production_is_guarded() -> None:
+    regions = variables_of("production")
+    guards = {region: parse_windows(own["release_windows"]) for region, own in regions.items()}
+    assert all(not problems for _windows, problems in guards.values())
+    assert {window.name for window in guards["eu-west-1"][0]} == {"year-end", "weekend"}
+    assert {window.name for window in guards["us-east-1"][0]} == {"year-end", "weekend", "New York session"}
+    assert {own["release_confirm"] for own in regions.values()} == {"production"}
 
 
 def test_production_keeps_the_rules_of_the_trade() -> None:

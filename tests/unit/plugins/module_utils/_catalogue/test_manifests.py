@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.manifests import digest
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import referenced
 from catalogue_samples import SERVICES, manifests
 
 SLOT = manifests(SERVICES, {"core-api": "v2", "reference-data": "v2"})
@@ -81,6 +83,49 @@ def test_the_hpa_scales_its_own_slot() -> None:
     spec = of_kind("core-api", "green", "HorizontalPodAutoscaler")["spec"]
     assert spec["scaleTargetRef"]["name"] == "core-api-green"
     assert [metric["resource"]["target"]["averageUtilization"] for metric in spec["metrics"]] == [70, 80]
+
+
+def with_config(**config: t.Any) -> dict[str, list[dict[str, t.Any]]]:
+    services = {**SERVICES, "core-api": {**SERVICES["core-api"], "config": config}}
+    return manifests(services, {"core-api": "v2"})["core-api"]
+
+
+def config_of(slot: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+    return next(obj for obj in slot if obj["kind"] == "ConfigMap")
+
+
+def test_configuration_is_named_by_its_content_and_shared_by_the_slots() -> None:
+    slots = with_config(FEE_BPS=10, QUOTE="USD")
+    blue = config_of(slots["blue"])
+    assert blue == config_of(slots["green"])
+    assert blue["immutable"] is True
+    assert blue["data"] == {"FEE_BPS": "10", "QUOTE": "USD"}
+    name, labels = blue["metadata"]["name"], blue["metadata"]["labels"]
+    assert re.fullmatch("core-api-[0-9a-f]{10}", name)
+    assert labels["app.kubernetes.io/name"] == "core-api"
+    assert labels["pincex.io/config"] == name.removeprefix("core-api-")
+    assert "pincex.io/slot" not in labels
+    for slot in slots.values():
+        assert referenced(slot, "ConfigMap") == {name}
+
+
+def test_other_content_is_another_name_and_the_order_does_not_matter() -> None:
+    names = [
+        config_of(with_config(**config)["blue"])["metadata"]["name"]
+        for config in ({"A": 1, "B": 2}, {"B": 2, "A": 1}, {"A": 1, "B": 3}, {"A": 1})
+    ]
+    assert names[0] == names[1]
+    assert len(set(names)) == 3
+
+
+def test_another_configuration_is_a_release_and_none_changes_nothing() -> None:
+    assert digest(with_config(A=1)["blue"]) != digest(with_config(A=2)["blue"])
+    assert with_config()["blue"] == SLOT["core-api"]["blue"]
+    assert all("envFrom" not in obj["spec"]["template"]["spec"]["containers"][0] for obj in deployments())
+
+
+def deployments() -> list[dict[str, t.Any]]:
+    return [of_kind("core-api", slot, "Deployment") for slot in ("blue", "green")]
 
 
 def test_the_digest_says_whether_an_apply_would_change_something() -> None:

@@ -22,6 +22,13 @@ def changed(**options: t.Any) -> dict[str, t.Any]:
     return services
 
 
+def selector(**options: t.Any) -> dict[str, t.Any]:
+    """core-api without Gateway API. An option with the value None is left out."""
+    services = changed(**{"traffic": "selector", "strategy": "blue_green", "hostnames": None, **options})
+    services["core-api"] = {key: value for key, value in services["core-api"].items() if value is not None}
+    return services
+
+
 def test_a_sound_catalogue_has_no_problems() -> None:
     assert catalogue_problems(SERVICES, {"default": {}}) == []
 
@@ -56,6 +63,18 @@ def test_numbers_given_as_text_are_numbers() -> None:
         (changed(gate_profile="carefull"), "services.core-api.gate_profile: unknown profile carefull"),
         (changed(grace_s=5, prestop_s=5), "services.core-api.grace_s: 5 leaves no time"),
         (changed(probes={"redy": "/"}), "services.core-api.probes.redy: unknown option; did you mean ready?"),
+        (
+            changed(traffic="selectors"),
+            "services.core-api.traffic: 'selectors' is unknown; use one of route",
+        ),
+        (changed(probe_url="http://x"), "services.core-api.probe_url: only for traffic selector"),
+        (selector(strategy="canary"), "services.core-api.strategy: canary needs shares"),
+        (selector(strategy=None), "services.core-api.strategy: canary needs shares"),
+        (selector(steps=[10, 100]), "services.core-api.steps: [10, 100] has shares"),
+        (selector(steps=100), "services.core-api.steps: 100 does not rise"),
+        (selector(hostnames=["x.lab"]), "services.core-api.hostnames: of an HTTPRoute"),
+        (selector(gateway="edge"), "services.core-api.gateway: of an HTTPRoute"),
+        (selector(probe_url="core-api:8080"), "services.core-api.probe_url: 'core-api:8080' is no http://"),
         ({"Core_API": {"image": "x"}}, "services.Core_API: a service name"),
         ({"core-api": "x"}, "services.core-api: use a mapping"),
     ],
@@ -69,6 +88,41 @@ def test_every_problem_names_its_option(services: dict[str, t.Any], words: str) 
 def test_a_bad_catalogue_is_not_parsed() -> None:
     with pytest.raises(ValueError, match="image: missing"):
         parse_catalogue({"core-api": {}})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"steps": [100]}, {"steps": ["100"]}, {"strategy": "rolling"}, {"probe_url": "https://core-api.lab"}],
+)
+def test_a_selector_gives_all_or_nothing(options: dict[str, t.Any]) -> None:
+    services = selector(**options)
+    assert catalogue_problems(services) == []
+    service = parse_catalogue(services)["core-api"]
+    assert (service.traffic, service.steps) == ("selector", () if options.get("strategy") else (100,))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"config": ["A"]}, "services.core-api.config: use a mapping"),
+        ({"config": {"fee-bps": 1}}, "services.core-api.config.fee-bps: no name of an environment variable"),
+        ({"config": {"FEE": None}}, "services.core-api.config.FEE: use a text, a number or a boolean"),
+        ({"config": {"FEE": {"a": 1}}}, "services.core-api.config.FEE: use a text"),
+        ({"config": {"FEE": 1}, "env": {"FEE": "2"}}, "services.core-api.config.FEE: env sets it as well"),
+        ({"config": {"PINCEX_SLOT": "blue"}}, "services.core-api.config.PINCEX_SLOT: the release sets it as well"),
+        ({"config": {"CIRCUIT_BREAKER_RESET_S": 1}}, "the release sets it as well, and would win"),
+    ],
+)
+def test_configuration_is_an_environment_that_wins_nothing(options: dict[str, t.Any], words: str) -> None:
+    (problem,) = catalogue_problems(changed(**options))
+    assert words in problem
+
+
+def test_values_of_the_configuration_are_text() -> None:
+    given = {"FEE": 0.1, "DEPTH": 50, "QUOTE": "USD", "DRY": False}
+    assert catalogue_problems(changed(config=given)) == []
+    parsed = parse_catalogue(changed(config=given))["core-api"].config
+    assert parsed == {"FEE": "0.1", "DEPTH": "50", "QUOTE": "USD", "DRY": "false"}
 
 
 def test_a_registry_port_is_no_tag() -> None:

@@ -64,15 +64,17 @@ def test_the_idle_slot_comes_up_at_the_live_scale_and_no_hpa_scales_down() -> No
     ]
 
 
-def test_the_end_frees_the_hpas_and_empties_the_old_slots() -> None:
+def test_the_end_frees_what_is_live_and_leaves_the_old_slots_warm() -> None:
     plan, _ = plan_for(SERVICES, V2, running(SERVICES, V1, BLUE, replicas=7))
-    fields = plan["finish"]["fields"]
-    for slot in ("blue", "green"):
-        assert field(fields, f"core-api-{slot}", "spec.minReplicas") == [2]
-        assert field(fields, f"core-api-{slot}", "spec.maxReplicas") == [4]
-        assert field(fields, f"core-api-{slot}", "spec.behavior.scaleDown.selectPolicy") == ["Max"]
-    assert field(fields, "core-api-blue", "spec.replicas") == [0]
-    assert field(fields, "core-api-green", "spec.replicas") == []
+    fields, standby = plan["finish"]["fields"], plan["finish"]["standby"]
+    for ends, slot in ((fields, "green"), (standby, "blue")):
+        assert field(ends, f"core-api-{slot}", "spec.minReplicas") == [2]
+        assert field(ends, f"core-api-{slot}", "spec.maxReplicas") == [4]
+        assert field(ends, f"core-api-{slot}", "spec.behavior.scaleDown.selectPolicy") == ["Max"]
+    assert not [entry for entry in fields if entry["name"].endswith("-blue")]
+    assert field(standby, "core-api-blue", "spec.replicas") == [0]
+    assert field(standby, "core-api-green", "spec.replicas") == []
+    assert sorted(plan["finish"]["services"]) == sorted(V2)
 
 
 def test_a_step_asks_for_capacity_and_can_trip_back() -> None:
@@ -84,6 +86,7 @@ def test_a_step_asks_for_capacity_and_can_trip_back() -> None:
         {
             "service": "core-api",
             "route": "core-api",
+            "kind": "HTTPRoute",
             "weights": {"blue": 100, "green": 0},
             "depends_on": ["reference-data"],
         }

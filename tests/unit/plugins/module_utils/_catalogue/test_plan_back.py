@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import copy
+import typing as t
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import parse_catalogue
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.plan_back import rollback_plan
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import referenced
 from catalogue_samples import PROFILES, SERVICES, running
 
 V1 = {"core-api": "v1", "reference-data": "v1"}
@@ -53,6 +55,20 @@ def test_the_manifests_of_then_come_back_in_the_slot_that_is_free_now() -> None:
     hpa = next(obj for obj in objects if obj["kind"] == "HorizontalPodAutoscaler")
     assert hpa["spec"]["scaleTargetRef"]["name"] == "core-api-green"
     assert "blue" not in str(objects)
+
+
+def test_the_configuration_of_then_comes_back_as_it_was_and_no_other() -> None:
+    def services(upstream: str) -> dict[str, t.Any]:
+        return {**SERVICES, "core-api": {**SERVICES["core-api"], "config": {"UPSTREAM": upstream}}}
+
+    # A value that looks like the name of a slot is no name of one.
+    then, now = running(services("core-api-blue"), V1, BLUE), running(services("b"), V2, BLUE)
+    config = next(obj for obj in then["objects"] if obj["kind"] == "ConfigMap")
+    then["objects"] += [obj for obj in now["objects"] if obj["kind"] == "ConfigMap"]
+    plan, _ = rollback_plan(CATALOGUE, then, now, PROFILES)
+    objects = plan["prepare"][1]["objects"]
+    assert [obj for obj in objects if obj["kind"] == "ConfigMap"] == [config]
+    assert referenced(objects, "ConfigMap") == {config["metadata"]["name"]}
 
 
 def test_a_service_that_left_the_catalogue_comes_back_too() -> None:

@@ -15,6 +15,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.re
     request_problems,
     request_warnings,
     wanted_versions,
+    without_regions,
 )
 from catalogue_samples import PROFILES, SERVICES
 
@@ -52,7 +53,25 @@ def test_a_sound_request_has_no_problems() -> None:
         ({"waves": []}, "release_waves: use a list"),
         ({"waves": [0]}, "release_waves: 0 is neither"),
         ({"waves": ["half"]}, "release_waves: 'half' is neither"),
-        ({"waves": ["100%"], "forks": 1}, "--forks: 1 is less than the 2 regions"),
+        ({"waves": ["100%"], "forks": 1}, "--forks: 1 is less than the 2 regions of the largest wave"),
+        ({"waves": ["100%"], "forks": 1}, "pass --forks 2 or more, or make release_waves smaller."),
+        (
+            {"release_confirm": "production"},
+            "confirm: missing; this environment wants a deploy confirmed by -e confirm=production.",
+        ),
+        ({"release_confirm": "production", "confirm": "prod"}, "confirm: 'prod' is not the word; this environment"),
+        ({"release_confirm": "production", "confirm": True}, "confirm: 'True' is not the word; this environment"),
+        ({"without": "eu-wst-1"}, "without: unknown region eu-wst-1; did you mean eu-west-1?"),
+        ({"without": ["mars"]}, "without: unknown region mars; known: us-east-1, eu-west-1."),
+        ({"without": "us-east-1, eu-west-1"}, "without: no region is left to deploy to without us-east-1, eu-west-1"),
+        ({"without": "us-east-1", "limit": "all:us-east-1"}, "without: us-east-1 is named in --limit as well"),
+        ({"without": "us-east-1", "kind": "rollback"}, "without: it is for a deploy; to leave a region out"),
+        ({"emergency": "yes"}, "emergency: 'yes' is too short for a reason (3 of at least 10 characters)"),
+        ({"emergency": True}, "emergency: 'True' is too short"),
+        (
+            {"windows": {"us-east-1": {"freezes": 1}}},
+            "release_windows.freezes: unknown; use freeze or market_hours. (in us-east-1)",
+        ),
         ({"fleet": []}, "group fleet is empty"),
         ({"services": {"core-api": {}}}, "services.core-api.image: missing"),
         ({"gate_profiles": {"default": {"bakes": 1}}}, "gate_profiles.default.bakes: unknown option"),
@@ -163,3 +182,74 @@ def test_no_warning_without_a_reason(change: dict[str, t.Any]) -> None:
     request = {**GOOD, **change}
     assert request_problems(request) == []
     assert request_warnings(request) == []
+
+
+FREEZE = {"freeze": [{"name": "year-end", "from": "2026-12-24T00:00", "to": "2026-12-27T00:00", "time_zone": "UTC"}]}
+FROZEN = {"windows": {"us-east-1": {}, "eu-west-1": FREEZE}, "now": 1798243200.0}
+STANDS = (
+    "release_windows.freeze: no deploy to eu-west-1 during year-end until 2026-12-27 00:00 UTC; now it is "
+    "2026-12-26 00:00 UTC."
+)
+
+
+def test_a_window_refuses_a_deploy_and_says_what_to_do() -> None:
+    assert request_problems({**GOOD, **FROZEN}) == [
+        STANDS,
+        "Try again at 2026-12-27 00:00 UTC, leave these regions out with --limit or -e without=REGION, or pass the "
+        'windows with -e emergency="why it cannot wait".',
+    ]
+    assert request_warnings({**GOOD, **FROZEN}) == []
+
+
+@pytest.mark.parametrize("given", ["", None, "  "])
+def test_an_emergency_without_a_word_is_none(given: t.Any) -> None:
+    assert request_problems({**GOOD, **FROZEN, "emergency": given})[0] == STANDS
+
+
+def test_an_emergency_passes_the_windows_and_is_told() -> None:
+    request = {**GOOD, **FROZEN, "emergency": " orders are rejected "}
+    assert request_problems(request) == []
+    assert request_warnings(request) == [STANDS, "emergency: these windows are passed because: orders are rejected"]
+    assert request_warnings({**request, "now": 0.0}) == []
+
+
+@pytest.mark.parametrize("change", [{"kind": "rollback", "version": ""}, {"check_mode": True}])
+def test_a_way_back_and_a_dry_run_are_warned_and_not_refused(change: dict[str, t.Any]) -> None:
+    request = {**GOOD, **FROZEN, **change}
+    assert request_problems(request) == []
+    assert request_warnings(request) == [STANDS]
+
+
+def test_a_window_that_is_wrong_refuses_no_way_back() -> None:
+    request = {**GOOD, "kind": "rollback", "windows": {"us-east-1": {"freeze": ["x"]}}}
+    assert request_problems(request) == []
+    assert "release_windows.freeze[0]: use a mapping" in request_warnings(request)[0]
+
+
+def test_windows_of_regions_that_are_left_out_do_not_matter() -> None:
+    assert request_problems({**GOOD, **FROZEN, "without": "eu-west-1"}) == []
+    assert request_problems({**GOOD, **FROZEN, "regions": ["us-east-1"]}) == []
+
+
+@pytest.mark.parametrize("kind", ["deploy", "rollback"])
+def test_what_is_confirmed_goes_on_and_a_dry_run_needs_no_word(kind: str) -> None:
+    request = {**GOOD, "kind": kind, "release_confirm": "production"}
+    assert request_problems({**request, "confirm": " production "}) == []
+    assert request_problems({**request, "check_mode": True}) == []
+    assert f"wants a {kind} confirmed" in request_problems(request)[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "regions"),
+    [
+        ("", []),
+        (None, []),
+        ([], []),
+        ("eu-west-1", ["eu-west-1"]),
+        (" eu-west-1 ,us-east-1,", ["us-east-1", "eu-west-1"]),
+        (["eu-west-1", "eu-west-1"], ["eu-west-1"]),
+        ("mars", []),
+    ],
+)
+def test_regions_that_a_deploy_goes_without(given: t.Any, regions: list[str]) -> None:
+    assert without_regions(given, GOOD["hosts"]) == regions

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.history import history_lines
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.table import closing_table, markdown
 
 REPORT = {
@@ -52,31 +51,3 @@ def test_markdown_says_the_same() -> None:
 def test_a_report_of_a_refusal_has_no_steps() -> None:
     lines = closing_table({"regions": [{"region": "us-east-1", "verdict": "refused"}], "sentence": "refused"})
     assert lines[-1] == "refused"
-
-
-def test_history_of_nothing() -> None:
-    assert history_lines({}, {"us-east-1": {}}) == [
-        "revisions",
-        "  none yet",
-        "",
-        "us-east-1: no release in the journal",
-    ]
-
-
-def test_history_names_decision_and_entries() -> None:
-    fleet = {
-        "revisions": [
-            {"number": 2, "outcome": "released", "kind": "deploy", "id": "b"},
-            {"number": 1, "outcome": "undone"},
-        ],
-        "decision": {"decision": "keep", "by": "ann", "reason": "fine"},
-    }
-    journal = {
-        "release": {"kind": "deploy", "id": "b", "by": "ann", "state": "closed", "outcome": "released"},
-        "entries": [{"number": 1, "step": "core-api 10 %", "changes": [{}], "done": True}],
-    }
-    lines = history_lines(fleet, {"us-east-1": journal})
-    assert lines[1].split() == ["1", "undone"]
-    assert "decision: keep by ann: fine" in lines
-    assert "us-east-1: deploy b by ann: released" in lines
-    assert lines[-1].split()[:3] == ["1", "core-api", "10"]

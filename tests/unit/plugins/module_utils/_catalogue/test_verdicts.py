@@ -11,8 +11,10 @@ import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.verdicts import (
     any_bad,
     failure_reason,
+    fleet_record,
     share_of,
     standing_decision,
+    standing_versions,
     summarise,
 )
 from hypothesis import given, settings
@@ -133,3 +135,40 @@ def test_check_mode_says_what_would_change() -> None:
     assert summarise("deploy", None, planned)["sentence"] == (
         "check mode, nothing was written; the release would change us: core-api v1 -> v2"
     )
+
+
+BEFORE = {
+    "services": {"core-api": {"live_slot": "blue", "slots": {"blue": {"version": "v1"}}}, "new": {"live_slot": None}}
+}
+
+
+@pytest.mark.parametrize(("verdict", "version"), [("released", "v2"), ("taken_back", "v1"), ("stuck", "v1")])
+def test_standing_versions(verdict: str, version: str) -> None:
+    assert standing_versions(BEFORE, {"versions": {"core-api": "v2"}}, verdict) == {"core-api": version}
+
+
+def test_what_the_history_tells_is_that_of_a_released_region() -> None:
+    moved = {"core-api": {"version": "v2", "was": "v1"}}
+    reports = [
+        {"region": "a", "verdict": "unreachable", "services": {}, "standing": {"core-api": "v1"}},
+        {"region": "b", "verdict": "released", "services": moved, "standing": {"core-api": "v2"}},
+    ]
+    assert fleet_record(reports, "keep", "the rollback is kept and not complete") == {
+        "reason": "the rollback is kept and not complete",
+        "decision": "keep",
+        "versions": {"core-api": "v2"},
+        "changes": {"core-api": "v1 -> v2"},
+        "regions": {"a": "unreachable", "b": "released"},
+    }
+
+
+def test_a_region_that_is_away_is_named_with_what_to_run() -> None:
+    ended = summarise("rollback", "keep", regions("released", "unreachable", reason="no answer"))
+    assert (ended["ok"], ended["outcome"]) == (False, "incomplete")
+    assert ended["sentence"].endswith("repeat it with --limit r2 when it answers")
+
+
+def test_a_region_that_was_left_out_on_purpose_is_no_failure() -> None:
+    ended = summarise("deploy", "keep", regions("released", "left_out"))
+    assert (ended["ok"], ended["outcome"]) == (True, "released")
+    assert "without r2" in ended["sentence"]

@@ -19,6 +19,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import Change, Journal
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import ReleaseRef
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.seal import seal
 from fakes import lose_answer
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -170,7 +171,7 @@ def test_a_lapsed_lease_is_renewed_by_the_next_task(world: World, journal: Journ
 
 def test_a_journal_that_was_closed_takes_no_entry(world: World, release: ReleaseRef) -> None:
     header = json.loads(world.server.take(JOURNAL)["data"]["release"])
-    world.server.change(JOURNAL, data={"release": json.dumps({**header, "state": "closed"})})
+    world.server.change(JOURNAL, data={"release": json.dumps(seal({**header, "state": "closed"}))})
     with pytest.raises(LockLost, match="belongs to r1, which is closed, not to r1"):
         world.journal(release).intend("s", [change()])
 

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.decide_revisions import decide_prune
-from hypothesis import given
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.decide_revisions import KEPT, decide_prune
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -28,12 +28,22 @@ def test_the_last_two_and_where_the_release_came_from_stay(
     assert decide_prune(numbers, came_from, keep=2) == gone
 
 
-@given(st.lists(st.integers(1, 50)), st.none() | st.integers(1, 50), st.integers(1, 5))
-def test_what_goes_is_older_than_everything_kept_but_the_one_it_came_from(
-    numbers: list[int], came_from: int | None, keep: int
+def test_a_pinned_revision_stays_however_old_it_is() -> None:
+    assert decide_prune(range(1, 31), None, KEPT["region"], pinned=[3]) == [1, 2, *range(4, 11)]
+
+
+NUMBERS = st.integers(1, 50)
+
+
+@settings(max_examples=100)
+@given(st.lists(NUMBERS), st.none() | NUMBERS, st.integers(1, 5), st.sets(NUMBERS, max_size=4))
+def test_what_goes_is_older_than_everything_kept_but_what_has_to_stay(
+    numbers: list[int], came_from: int | None, keep: int, pinned: set[int]
 ) -> None:
-    gone = decide_prune(numbers, came_from, keep)
+    gone = decide_prune(numbers, came_from, keep, pinned)
     stay = sorted(set(numbers) - set(gone))
-    assert came_from not in gone
+    assert set(gone) <= set(numbers)
+    assert not {came_from, *pinned} & set(gone)
     assert stay[-keep:] == sorted(set(numbers))[-keep:]
-    assert len(stay) <= keep + 1
+    assert len(stay) <= keep + 1 + len(pinned)
+    assert decide_prune(stay, came_from, keep, pinned) == []

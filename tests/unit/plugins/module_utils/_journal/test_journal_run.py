@@ -12,6 +12,7 @@ import typing as t
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import Change
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal import closing
 from fakes import answer_with, lose_answer
 from journal_world import FLEET_JOURNAL, JOURNAL, LEASE, World
 
@@ -147,7 +148,15 @@ def test_a_missing_namespace_is_named(world: World) -> None:
             {"state": "opened", "scope": "fleet", "renew_s": 3.0},
             "renew_s: must be above 0 and at most a third of lease_s",
         ),
-        ({"state": "decided", "scope": "fleet"}, "release: needed with state=decided"),
+        ({"state": "decided", "scope": "fleet"}, "decision: needed with state=decided"),
+        (
+            {"state": "decided", "scope": "fleet", "decision": "keep", "by": "anna", "reason": "good"},
+            "release: needed with state=decided",
+        ),
+        ({"state": "opened", "kind": "standby"}, "fleet: needed with state=opened and scope=region"),
+        ({"state": "opened", "kind": "standby", "fleet": {"context": "x"}}, "fleet: needs kubeconfig, context and"),
+        ({"state": "opened", "scope": "fleet", "kind": "standby"}, "kind: a warm standby is opened in a region"),
+        ({"state": "taken_over", "scope": "fleet"}, "decision: needed with state=taken_over and scope=fleet"),
         ({"state": "closed", "release": {"id": "x"}}, "outcome: needed with state=closed"),
         ({"state": "read", "revision": {"objects": [SECRET]}}, "revision: holds the Secret database"),
         ({"state": "read", "number": 4}, "number: revision 4 is not kept in us-east-1 (kept: none)"),
@@ -212,7 +221,10 @@ def test_a_closed_release_is_recorded_and_unlocked(world: World) -> None:
     assert world.call(state="read", scope="fleet")["revisions"][0]["number"] == 1
 
 
-def test_the_last_two_revisions_stay_and_the_numbers_of_undone_releases_stay_used(world: World) -> None:
+def test_the_last_revisions_stay_and_the_numbers_of_undone_releases_stay_used(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closing, "KEPT", {"region": 2, "fleet": 50})
     for name, outcome in (("a", "released"), ("b", "taken_back"), ("c", "released"), ("d", "released")):
         release_once(world, name, outcome=outcome)
     assert [kept["number"] for kept in world.call(state="read")["revisions"]] == [3, 4]
@@ -224,6 +236,24 @@ def test_the_last_two_revisions_stay_and_the_numbers_of_undone_releases_stay_use
         (4, "released"),
     ]
     assert "not kept in us-east-1 (kept: 3, 4)" in world.call(state="read", number=1)["msg"]
+
+
+def test_a_pinned_revision_stays_and_configuration_of_none_goes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closing, "KEPT", {"region": 2, "fleet": 50})
+    for name in ("a", "b", "c", "d"):
+        release_once(world, name)
+        revision = Ref("v1", "ConfigMap", f"pincex-revision-{'abcd'.index(name) + 1}", "exchange")
+        if name == "a":
+            stored = world.server.take(revision)
+            stored["metadata"]["labels"]["pincex.io/pinned"] = "true"
+            world.server.put(stored)
+            meta = {"name": "core-api-0", "namespace": "exchange", "labels": {"pincex.io/config": "0"}}
+            world.server.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
+    assert [kept["number"] for kept in world.call(state="read")["revisions"]] == [1, 3, 4]
+    names = {ref.name for ref in world.server.stored if ref.kind == "ConfigMap"}
+    assert "core-api-0" not in names
+    assert {"pincex-revision-1-1", "pincex-revision-3-1", "pincex-revision-4-1"} <= names
+    assert "pincex-revision-2-1" not in names
 
 
 def test_closing_twice_changes_nothing(world: World) -> None:

@@ -167,6 +167,26 @@ def test_what_others_need_stays() -> None:
     assert [a.ref.kind for a in plan_undo(history, live, {}).actions] == ["Service", "ServiceAccount"]
 
 
+def test_configuration_goes_when_no_slot_refers_to_it_any_more() -> None:
+    meta = {"name": "core-api-0123456789", "namespace": "exchange", "labels": {"pincex.io/config": "0123456789"}}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**meta, "uid": "u2"}, "data": {"A": "1"}}
+    user = green(version="v2")
+    user["spec"]["template"]["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": meta["name"]}}]
+    history = entries(change(None, config), change(green(), user))
+    live: dict[Ref, Json | None] = {Ref.of(config): config, GREEN: user}
+    plan = plan_undo(history, live, QUIET, slots=[user])
+    assert [(action.verb, action.ref.kind) for action in plan.actions] == [
+        ("replace", "Deployment"),
+        ("delete", "ConfigMap"),
+    ]
+    assert plan.kept == ()
+    blue = deployment("blue", "v1")
+    blue["spec"]["template"]["spec"] = user["spec"]["template"]["spec"]
+    plan = plan_undo(history, live, QUIET, slots=[user, blue])
+    assert [action.ref.kind for action in plan.actions] == ["Deployment"]
+    assert plan.kept == ("ConfigMap exchange/core-api-0123456789 stays: a slot refers to it",)
+
+
 def test_the_order_puts_back_first_and_removes_from_the_top() -> None:
     objects = [account(), service("green"), green()]
     history = entries(

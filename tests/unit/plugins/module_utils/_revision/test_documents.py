@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import (
     live_slot,
     make_document,
@@ -17,9 +19,16 @@ def test_the_document_says_what_runs() -> None:
     blue = {**deployment("blue", "v1", replicas=2), "status": {"readyReplicas": 1}}
     green = deployment("green", "v2")
     weights = {"core-api": {"blue": 90, "green": 10}}
+    secrets = [{"name": "database", "hash": None}]
     document = make_document(
-        "us", "exchange", ["core-api", "absent"], [hpa("blue", 2), green, blue, service("blue")], weights
+        "us",
+        "exchange",
+        ["core-api", "absent"],
+        [hpa("blue", 2), green, blue, service("blue")],
+        weights,
+        secrets=secrets,
     )
+    assert document["secrets"] == secrets
     assert document["services"] == {
         "core-api": {
             "live_slot": "blue",
@@ -38,6 +47,23 @@ def test_the_document_says_what_runs() -> None:
         ("Deployment", "core-api-blue"),
         ("Deployment", "core-api-green"),
         ("HorizontalPodAutoscaler", "core-api-blue"),
+    ]
+
+
+def test_configuration_that_no_slot_refers_to_is_no_part_of_it() -> None:
+    def config(name: str, **labels: str) -> dict[str, t.Any]:
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": labels}, "data": {}}
+
+    blue, green = deployment("blue", "v1"), deployment("green", "v2")
+    for slot, name in ((blue, "core-api-aaaaaaaaaa"), (green, "core-api-bbbbbbbbbb")):
+        slot["spec"]["template"]["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": name}}]
+    mark = {"pincex.io/config": "x"}
+    configs = [config(f"core-api-{letter * 10}", **mark) for letter in "abc"]
+    document = make_document("us", "exchange", [], [*configs, config("of-a-template"), blue, green], {}, secrets=[])
+    assert [obj["metadata"]["name"] for obj in document["objects"] if obj["kind"] == "ConfigMap"] == [
+        "core-api-aaaaaaaaaa",
+        "core-api-bbbbbbbbbb",
+        "of-a-template",
     ]
 
 

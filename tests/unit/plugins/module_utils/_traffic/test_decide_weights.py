@@ -79,7 +79,7 @@ def test_weights_between_slots_that_stay() -> None:
     before, after = {"blue": 30, "green": 70}, {"blue": 60, "green": 40}
     touched = Touched(before=before, written=(after,))
     assert way_back("x", touched, after).weights == before
-    foreign = way_back("x", touched, {"blue": 80, "green": 20})
+    foreign = way_back("HTTPRoute x", touched, {"blue": 80, "green": 20})
     assert foreign.weights == {"blue": 80, "green": 20}
     assert foreign.kept == ("HTTPRoute x: somebody set the weights to blue 80, green 20 after the release; they stay",)
 

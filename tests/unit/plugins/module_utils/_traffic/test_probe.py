@@ -142,3 +142,11 @@ def test_nobody_there_is_an_answer_too() -> None:
 def test_a_url_that_is_none() -> None:
     with pytest.raises(OptionError, match=r"^probe: url '198\.18\.1\.2' is no http"):
         Gateway("198.18.1.2")
+
+
+def test_without_a_gateway_each_request_has_a_connection_of_its_own(url: str) -> None:
+    """A connection that is kept stays with the pod that it met, whatever the Service sends to since."""
+    Handler.connections.clear()
+    direct = Gateway(url, keep=False)
+    assert {direct.ask(None, "/x", {}, 2.0) for _number in range(3)} == {Reply("200", "green", "v2")}
+    assert len(Handler.connections) == 3

@@ -50,6 +50,7 @@ def test_read(live: SlotWorld) -> None:
     read = good(live.traffic(state="read", routes=[S, "absent"]))
     assert read["routes"] == {
         S: {
+            "kind": "HTTPRoute",
             "weights": {"blue": 100, "green": 0},
             "hostnames": ["core-api.exchange.lab"],
             "accepted": True,

@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which requests are writes of a release, and which of them a sweep counts. Pure, but for what it remembers of leases.
+
+Not counted: reads, dry runs, reviews that ask the API server a question, and renewals of a lease: these change nothing
+that a release stands on, and their number depends on time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+import urllib.parse
+
+Json = dict[str, t.Any]
+
+_WRITES: t.Final = ("POST", "PUT", "PATCH", "DELETE")
+_QUESTIONS: t.Final = ("selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews", "tokenreviews")
+_JOURNAL: t.Final = "configmaps/pincex-release-journal"
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """One request as a proxy got it. `path` is without its query."""
+
+    method: str
+    path: str
+    query: str
+    body: bytes
+
+    @classmethod
+    def of(cls, method: str, target: str, body: bytes) -> Request:
+        path, _mark, query = target.partition("?")
+        return cls(method, path, query, body)
+
+    @property
+    def is_watch(self) -> bool:
+        wanted = urllib.parse.parse_qs(self.query)
+        return wanted.get("watch", [""])[0] in ("1", "true") or wanted.get("follow", [""])[0] in ("1", "true")
+
+
+@dataclasses.dataclass(frozen=True)
+class Write:
+    """A request that changes something. `what` is PLURAL/NAME."""
+
+    method: str
+    what: str
+    step: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.what}" + (f" ({self.step})" if self.step else "")
+
+
+def what_of(request: Request, body: Json) -> str:
+    """PLURAL/NAME of the object that a request is about."""
+    parts = request.path.strip("/").split("/")
+    rest = parts[2:] if parts[0] == "api" else parts[3:]
+    if len(rest) >= 3 and rest[0] == "namespaces":
+        rest = rest[2:]
+    name = "/".join(rest[1:]) or str((body.get("metadata") or {}).get("name") or "")
+    return f"{rest[0]}/{name}" if rest else request.path
+
+
+def body_of(content: bytes) -> Json:
+    """The JSON object in a body; empty when it is none."""
+    try:
+        found = json.loads(content) if content else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def is_write(request: Request) -> bool:
+    """Whether this request would change something, were it no renewal."""
+    if request.method not in _WRITES or request.path.rsplit("/", 1)[-1] in _QUESTIONS:
+        return False
+    dry = "dryRun" in urllib.parse.parse_qs(request.query)
+    if request.method == "DELETE" and request.body:
+        # The API server does not look at the query of a delete that has a body.
+        dry = False
+    return not dry and not body_of(request.body).get("dryRun")
+
+
+class Leases:
+    """Who holds which lease, out of what an API server answered: that tells a renewal from a change of hands."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, int]] = {}
+
+    def answered(self, request: Request, status: int, body: bytes) -> None:
+        found = _lease(request, body_of(body))
+        if found is not None and 200 <= status < 300:
+            self._known[found[0]] = found[1]
+
+    def renews(self, request: Request) -> bool:
+        found = _lease(request, body_of(request.body))
+        return found is not None and self._known.get(found[0]) == found[1]
+
+
+def _lease(request: Request, body: Json) -> tuple[str, tuple[str, int]] | None:
+    if "/leases" not in request.path or "spec" not in body:
+        return None
+    spec = body["spec"]
+    key = f"{request.path.partition('/leases')[0]}/{(body.get('metadata') or {}).get('name')}"
+    return key, (str(spec.get("holderIdentity") or ""), int(spec.get("leaseTransitions") or 0))
+
+
+def step_of(request: Request) -> str | None:
+    """The step that a write into a journal names; None when it names none."""
+    body = body_of(request.body)
+    if not request.path.endswith(_JOURNAL) and what_of(request, body) != _JOURNAL:
+        return None
+    for key, text in (body.get("data") or {}).items():
+        if text and key.isdigit():
+            entry = body_of(text.encode())
+            return str(entry.get("step") or "") + (" done" if entry.get("done") else "")
+        if text and key in ("decision", "release"):
+            value = body_of(text.encode())
+            return str(value.get("decision") or value.get("state") or "")
+    return None

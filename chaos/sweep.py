@@ -1,0 +1,278 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One environment, struck at one point after another: release, disturb, recover twice, look.
+
+A run starts where the one before it ended: at one of two revisions that differ in the version of one service. Which
+one is the old revision of a run, and the other one the new.
+"""
+
+from __future__ import annotations
+
+import collections.abc as c
+import contextlib
+import dataclasses
+import json
+import pathlib
+import tempfile
+import time
+import typing as t
+
+from chaos.controller import Controller, Controllers, Orders
+from chaos.oracle import Ledger, SiteState, State, differences, judge
+from chaos.points import Point, points_of
+from chaos.proxy import Counted, Tap, proxied
+from chaos.record import Outcome
+from chaos.variants import PATIENCE_S, Run, Variant, kill_tree
+from chaos.world import World
+from lab.model import Lab
+
+SERVICE: t.Final = "reference-data"
+#: What the lab's catalogue consists of.
+SERVICES: t.Final = (SERVICE, "core-api")
+VERSIONS: t.Final = ("v1", "v2")
+#: A recovery waits for leases to lapse, for pods and for gateways; longer than this is a finding.
+_RECOVER_S: t.Final = 180
+#: Where an interrupted recovery starts: so far through the writes of a deploy, both regions are changed by then.
+_FIRST_KILL: t.Final = 0.7
+
+
+class SweepError(Exception):
+    """The environment cannot be brought to where a run starts."""
+
+
+def version_of(state: State) -> str:
+    """The version of the service that has the traffic; empty when that is not one and the same in all regions."""
+    found = {_live_version(site) for site in state.regions.values()}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _live_version(site: SiteState) -> str:
+    live = [slot for slot, weight in site.weights.get(SERVICE, {}).items() if weight == 100]
+    deployment = site.objects.get(f"Deployment {SERVICE}-{live[0]}") if len(live) == 1 else None
+    return str(deployment["metadata"]["labels"].get("app.kubernetes.io/version")) if deployment else ""
+
+
+class Sweep:
+    """Runs points on a lab that is up."""
+
+    def __init__(self, lab: Lab, folder: pathlib.Path, rate: float, say: c.Callable[[str], None] = print) -> None:
+        self._lab = lab
+        self._folder = folder
+        self._rate = rate
+        self._say = say
+        self.world = World(lab, SERVICES)
+        #: Version -> what a release of it that nobody disturbed left.
+        self.references: dict[str, State] = {}
+        self.writes: dict[str, list[Counted]] = {}
+
+    # What a sweep needs before its first point.
+    def prepare(self) -> None:
+        """Bring both revisions about, keep how they look, and count the writes of the release between them."""
+        if not version_of(self.world.read()):
+            self._say("reset: the environment holds no version that this sweep knows")
+            self.world.wipe()
+            self._plainly("deploy", release_version=VERSIONS[0])
+        # Once to and fro: the first release of a slot creates what every later one finds.
+        orders = Orders(self._lab.name, self._rate, self._folder / "prepare" / "flow.json")
+        try:
+            for round_number in range(3):
+                version = _other(version_of(self.world.read()))
+                tap = Tap()
+                self._plainly("deploy", tap, release_versions={SERVICE: version})
+                self.references[version] = self.world.read()
+                self.writes["deploy"] = tap.writes
+                self._say(f"reference {round_number + 1}/3: {version} stands, {len(tap.writes)} writes")
+        finally:
+            orders.end()
+
+    def points(self, variant: Variant) -> list[Point]:
+        """Every kill point of a variant, from a run that was not disturbed."""
+        if variant.playbook not in self.writes:
+            self._count(variant)
+        writes = self.writes[variant.playbook]
+        return points_of([(counted.site, counted.number, str(counted.write)) for counted in writes])
+
+    def _count(self, variant: Variant) -> None:
+        """Count the writes of a rollback or a recovery."""
+        with self._run("count") as (folder, orders):
+            self._begin()
+            if variant.playbook == "rollback":
+                self._plainly("deploy", release_versions={SERVICE: _other(self._standing())})
+            else:
+                self._interrupt(folder)
+            tap = Tap()
+            self._plainly(variant.playbook, tap)
+            self.writes[variant.playbook] = tap.writes
+            orders.end()
+
+    # One point.
+    def strike(self, variant: Variant, point: Point) -> Outcome:
+        """Disturb one run at one point, recover, and judge what is left."""
+        began = time.monotonic()
+        old = self._begin()
+        with self._run(f"{variant.name}-{point}") as (folder, orders):
+            if variant.playbook == "rollback":
+                old = _other(old)
+                self._plainly("deploy", release_versions={SERVICE: old})
+            elif variant.playbook == "recover":
+                self._interrupt(folder)
+            run, recover_s = self._disturb(variant, point, _other(old), folder)
+            totals = orders.end()
+            # A day later, from somewhere else: there must be nothing left to do.
+            again = self._recover(folder, run.violations)
+            if again.writes:
+                run.violations.append(f"a second recovery wrote: {again.writes[0].write}")
+        found = self.world.read()
+        ledger = Ledger(totals.get("lost"), totals.get("duplicated"))
+        judged = judge(found, self.references[old], self.references[_other(old)], ledger)
+        return Outcome(
+            variant=variant.name,
+            point=str(point),
+            what=point.what,
+            reached=run.tap.reached.is_set(),
+            stands=judged.stands,
+            violations=(*run.violations, *judged.violations),
+            seconds=round(time.monotonic() - began, 1),
+            recover_s=round(recover_s, 1),
+            orders={name: totals.get(name) for name in _TOTALS},
+        )
+
+    def _disturb(self, variant: Variant, point: Point, version: str, folder: pathlib.Path) -> tuple[Run, float]:
+        """Both halves of a variant, and the recovery. Returns the seconds of the recovery as well."""
+        controllers = Controllers(self._lab.name, folder)
+        strike: list[Run] = []
+        tap = Tap(point, lambda met: variant.strike(strike[0], met))
+        with proxied(self._lab, tap, folder / "proxied") as kubeconfig:
+            extra: dict[str, t.Any] = {"release_versions": {SERVICE: version}} if variant.playbook == "deploy" else {}
+
+            def second(skew_s: float) -> Controller:
+                return controllers.start("deploy", self._lab.kubeconfig, skew_s=skew_s, **extra)
+
+            run = Run(tap, second)
+            strike.append(run)
+            run.controller = controllers.start(variant.playbook, kubeconfig, skew_s=variant.skew_s, **extra)
+            try:
+                variant.follow(run)
+                recover_s = self._recover(folder, run.violations).seconds
+                if variant.resume is not None:
+                    variant.resume(run)
+            finally:
+                # Whatever happens here, no process of this run lives on into the next one.
+                run.resumed.set()
+                for controller in (run.controller, run.rival):
+                    if controller is not None and not controller.ended:
+                        controller.kill_tree()
+        return run, recover_s
+
+    def _recover(self, folder: pathlib.Path, violations: list[str]) -> Recovery:
+        """`recover` from another working directory, its writes counted."""
+        tap = Tap()
+        began = time.monotonic()
+        with (
+            tempfile.TemporaryDirectory(prefix="pincex-chaos-") as elsewhere,
+            proxied(self._lab, tap, folder / "recover") as kubeconfig,
+        ):
+            controllers = Controllers(self._lab.name, folder / f"recover-{len(list(folder.glob('recover-*')))}")
+            recovery = controllers.start("recover", kubeconfig, cwd=pathlib.Path(elsewhere))
+            code = recovery.wait(_RECOVER_S)
+            if code is None:
+                recovery.kill_tree()
+                violations.append(f"recover had not ended after {_RECOVER_S} s")
+            elif code != 0:
+                violations.append(f"recover ended with {code}: {_last_message(recovery.output())}")
+        return Recovery(tap.writes, time.monotonic() - began)
+
+    def _interrupt(self, folder: pathlib.Path) -> None:
+        """Kill a deploy in the middle of its second region: that is where an interrupted recovery starts."""
+        writes = self.writes["deploy"]
+        counted = writes[int(len(writes) * _FIRST_KILL)]
+        strike: list[Run] = []
+        tap = Tap(Point(counted.site, counted.number, "after"), lambda met: kill_tree(strike[0], met))
+        with proxied(self._lab, tap, folder / "interrupted") as kubeconfig:
+            run = Run(tap, _nobody)
+            strike.append(run)
+            versions = {SERVICE: _other(self._standing())}
+            controllers = Controllers(self._lab.name, folder / "interrupt")
+            run.controller = controllers.start("deploy", kubeconfig, release_versions=versions)
+            run.end()
+
+    # Where a run starts.
+    def _begin(self) -> str:
+        """The version that stands; a run starts at exactly one of the two references. Raises SweepError."""
+        for attempt in range(2):
+            state = self.world.read()
+            version = version_of(state)
+            if version in self.references and _is_at(state, self.references[version]):
+                return version
+            if attempt == 0:
+                self._say("reset: the environment is at neither revision")
+                self._reset()
+        raise SweepError("the environment cannot be brought back to where a run starts")
+
+    def _standing(self) -> str:
+        return version_of(self.world.read())
+
+    def _reset(self) -> None:
+        self.world.wipe()
+        first, second = VERSIONS
+        self._plainly("deploy", release_version=first)
+        orders = Orders(self._lab.name, self._rate, self._folder / "reset" / "flow.json")
+        try:
+            for version in (second, first):
+                self._plainly("deploy", release_versions={SERVICE: version})
+        finally:
+            orders.end()
+
+    def _plainly(self, playbook: str, tap: Tap | None = None, **more: t.Any) -> None:
+        """A playbook that nobody disturbs. Raises SweepError when it fails."""
+        folder = self._folder / "plain"
+        controllers = Controllers(self._lab.name, folder)
+        with proxied(self._lab, tap or Tap(), folder / "proxied") as kubeconfig:
+            controller = controllers.start(playbook, kubeconfig, **more)
+            code = controller.wait(PATIENCE_S)
+            if code is None:
+                controller.kill_tree()
+            if code != 0:
+                raise SweepError(f"{playbook} {json.dumps(more)} ended with {code}; look into {controller.log}")
+
+    @contextlib.contextmanager
+    def _run(self, name: str) -> c.Iterator[tuple[pathlib.Path, Orders]]:
+        """A folder of its own, and orders in the background."""
+        folder = self._folder / name.replace(":", "-")
+        orders = Orders(self._lab.name, self._rate, folder / "flow.json")
+        try:
+            yield folder, orders
+        finally:
+            orders.end()
+
+
+_TOTALS: t.Final = ("acknowledged", "lost", "duplicated", "failed_by_healthy_versions", "refused")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recovery:
+    """What one recovery wrote, and how long it took."""
+
+    writes: list[Counted]
+    seconds: float
+
+
+def _nobody(_skew_s: float) -> Controller:
+    raise AssertionError("nobody races with an interrupted deploy")
+
+
+def _other(version: str) -> str:
+    return VERSIONS[1] if version == VERSIONS[0] else VERSIONS[0]
+
+
+def _is_at(found: State, reference: State) -> bool:
+    same = all(not differences(reference.regions[name], site) for name, site in found.regions.items())
+    free = all(not site.holder and not site.open_release for site in [*found.regions.values(), found.fleet])
+    return same and free
+
+
+def _last_message(output: str) -> str:
+    """The sentence of the last failure in a playbook's output."""
+    lines = [line.strip() for line in output.splitlines() if "msg:" in line or "fatal:" in line or "ERROR" in line]
+    return lines[-1][:300] if lines else "it says nothing"

@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Close a release: record the revision, end the journal, give the lock back."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import (
+    finish_of,
+    header_of,
+    header_text,
+    must_be_open,
+    sound,
+    standby_of,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.lease import clock_time
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import ReleaseRef
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store import Data
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.decide_revisions import KEPT, decide_prune
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.decide_standby import decide_standby
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.place import Place, hold, result
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.prune_configs import prune_configs
+
+
+def closed(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
+    """Record the revision, end the journal, give the lock back: in this order, so that each may be asked again."""
+    release = ReleaseRef.from_option(params["release"])
+    data = sound(place.store.read(), place.region)
+    header = header_of(data)
+    if _has_ended(header, release):
+        unlocked = False if place.check_mode else place.lease.release(release.holder, release.token)
+        return result(unlocked, header, header, number=header["number"], standby=standby_of(data))
+    must_be_open(data, release.id, place.region)
+    ended = _ended(place, params, header)
+    until = place.clock.now() + params["standby_s"]
+
+    def end(data: Data) -> Data | None:
+        if _has_ended(header_of(data), release):
+            return None
+        must_be_open(data, release.id, place.region)
+        new = {**data, "release": header_text(ended)}
+        standby = _standby_after(data, release, params["outcome"], until)
+        new.pop("standby", None)
+        return new if standby is None else {**new, "standby": json.dumps(standby, sort_keys=True)}
+
+    if not place.check_mode:
+        hold(place, release)
+        if place.scope == "fleet" or params["revision"]:
+            _record(place, params, ended)
+        place.store.change(end, lambda: hold(place, release))
+        place.lease.release(release.holder, release.token)
+        place.progress(f"release {release.id} is closed: {params['outcome']}")
+    return result(
+        True,
+        header,
+        ended,
+        number=ended["number"],
+        revisions=place.revisions.headers(),
+        standby=standby_of(end(data) or data),
+    )
+
+
+def _ended(place: Place, params: Mapping[str, t.Any], header: JsonObject) -> JsonObject:
+    """The header of the release that has ended. The end of a warm standby leaves that of its release."""
+    if "of" in header:
+        return {**header["of"], "standby_ended_by": header["id"]}
+    return {
+        **header,
+        "number": header["number"] if place.scope == "fleet" else params["number"],
+        "state": "closed",
+        "outcome": params["outcome"],
+        "closed_at": clock_time(place.clock.now()),
+    }
+
+
+def _has_ended(header: JsonObject, release: ReleaseRef) -> bool:
+    if header.get("state") != "closed":
+        return False
+    return release.id in (header["id"], header.get("standby_ended_by"))
+
+
+def _standby_after(data: Data, release: ReleaseRef, outcome: str, until: float) -> JsonObject | None:
+    """The warm standby once this release has ended."""
+    header, carried = header_of(data), standby_of(data)
+    if "of" in header:
+        return None
+    if outcome != "released":
+        return carried
+    left = finish_of(data)
+    fields = decide_standby(carried["fields"] if carried else [], left["standby"], left["services"])
+    return {"release": release.id, "until": until, "fields": fields} if fields else None
+
+
+def _record(place: Place, params: Mapping[str, t.Any], ended: JsonObject) -> None:
+    names = ("number", "id", "kind", "by", "opened_at", "closed_at", "outcome", "came_from")
+    told = ("reason", "decision", "versions", "changes", "regions")
+    summary = {name: params["summary"][name] for name in told if name in (params["summary"] or {})}
+    place.revisions.record({**{name: ended[name] for name in names}, **summary}, params["revision"] or None)
+    kept = {int(header["number"]): header for header in place.revisions.headers()}
+    pinned = [number for number, header in kept.items() if header["pinned"]]
+    for number in decide_prune(kept, ended["came_from"], KEPT[place.scope], pinned):
+        place.revisions.remove(number)
+        del kept[number]
+    place.revisions.sweep()
+    if place.scope == "region":
+        prune_configs(place.kube, place.namespace, kept.values())

@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The control flow of abort, recover, warm standby, and of a region that is away."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from flow_runner import Flow, Run
+
+V1 = ("-e", "release_version=v1")
+AWAY = {"eu-west-1": {"away": True}}
+IDLE = "Deployment/core-api-blue"
+State = dict[str, t.Any]
+
+
+def state_of(flow: Flow, region: str) -> State:
+    return t.cast("State", json.loads((flow.home / f"{region}.json").read_text()))
+
+
+def rewrite(flow: Flow, region: str, **keys: t.Any) -> None:
+    (flow.home / f"{region}.json").write_text(json.dumps({**state_of(flow, region), **keys}))
+
+
+def reopen(flow: Flow, *regions: str, kind: str = "deploy", decision: str | None = None) -> None:
+    """What a playbook leaves that was killed: the journals of the last release open again."""
+    told = {"decision": decision, "reason": "every region passed", "by": "anna"} if decision else None
+    fleet = state_of(flow, "fleet")
+    number = str(fleet["number"])
+    release = fleet["revisions"].pop(number)["id"]
+    steps = ["us-east-1", "eu-west-1", "ap-northeast-1"]
+    rewrite(flow, "fleet", open=release, kind=kind, decision=told, revisions=fleet["revisions"], steps=steps)
+    for region in regions:
+        revisions = {key: kept for key, kept in state_of(flow, region)["revisions"].items() if key != number}
+        rewrite(flow, region, open=release, kind=kind, revisions=revisions, standby=None)
+
+
+def wrote(run: Run) -> list[tuple[str, str, str]]:
+    """Region, module and state of every call that meant to change something."""
+    changing = ("applied", "shifted", "restored", "taken_over", "closed", "opened", "decided")
+    return [
+        (call["region"], call["module"], call["state"])
+        for call in run.calls
+        if call["state"] in changing and not call["check"]
+    ]
+
+
+def test_a_deploy_without_a_decision_is_taken_back_and_a_second_recover_does_nothing(released: Flow) -> None:
+    reopen(released, "us-east-1", "eu-west-1", "ap-northeast-1")
+
+    done = released.run("recover", "-e", "release_by=bob")
+    assert done.code == 0, done.output
+    assert set(done.versions().values()) == {"v1"}
+    assert "recovered: us-east-1 is taken_back" in done.output
+    assert [state["open"] for state in done.regions.values()] == [None, None, None]
+    fleet = state_of(released, "fleet")
+    assert (fleet["open"], fleet["decision"]["decision"]) == (None, "undo")
+    assert fleet["revisions"]["2"]["outcome"] == "taken_back"
+    assert wrote(done)[0] == ("fleet", "release_journal", "taken_over"), "the decision comes before any region"
+
+    again = released.run("recover")
+    assert again.code == 0, again.output
+    assert wrote(again) == []
+
+
+def test_a_kept_deploy_is_finished_where_it_was_not_and_a_region_that_is_away_later(released: Flow) -> None:
+    reopen(released, "us-east-1", "eu-west-1", decision="keep")
+
+    done = released.run("recover", faults=AWAY)
+    assert done.code == 2, done.output
+    assert "run recover again when eu-west-1 answers" in done.output
+    assert done.regions["us-east-1"]["revisions"]["2"]["outcome"] == "released"
+    assert done.regions["us-east-1"]["objects"][IDLE]["spec"]["replicas"] == 0
+    assert state_of(released, "fleet")["revisions"]["2"]["regions"]["eu-west-1"] == "unreachable"
+    assert done.regions["eu-west-1"]["open"] is not None
+
+    later = released.run("recover")
+    assert later.code == 0, later.output
+    assert later.regions["eu-west-1"]["revisions"]["2"]["outcome"] == "released"
+    assert later.regions["eu-west-1"]["open"] is None
+
+
+def test_an_interrupted_way_back_goes_on(released: Flow) -> None:
+    assert released.run("rollback").code == 0
+    reopen(released, "us-east-1", "eu-west-1", "ap-northeast-1", kind="rollback")
+    # One region had not gone back yet.
+    rewrite(released, "eu-west-1", weights=state_of(released, "eu-west-1")["before"]["weights"])
+    assert released.run("report").versions()["eu-west-1"] == "v2"
+
+    done = released.run("recover")
+    assert done.code == 0, done.output
+    assert set(done.versions().values()) == {"v1"}
+    assert state_of(released, "fleet")["decision"]["decision"] == "keep"
+
+
+def test_a_release_that_is_alive_is_left_alone(released: Flow) -> None:
+    reopen(released, "us-east-1")
+    done = released.run("recover", faults={"fleet": {"alive": True}})
+    assert done.code == 2, done.output
+    assert "holds the lock and renews it" in done.output
+    assert wrote(done) == [("fleet", "release_journal", "taken_over")]
+
+
+def test_abort_writes_undo_and_needs_a_reason(released: Flow) -> None:
+    reopen(released, "us-east-1")
+    refused = released.run("abort")
+    assert refused.code == 2
+    assert "reason: missing" in refused.output
+    assert refused.calls == []
+    done = released.run("abort", "-e", "reason='deposits are slow'")
+    assert done.code == 0, done.output
+    assert state_of(released, "fleet")["decision"]["reason"] == "deposits are slow"
+
+
+def test_a_rollback_goes_without_a_region_that_is_away_and_takes_single_services(released: Flow) -> None:
+    one = released.run("rollback", "-e", "rollback_services=reference-data", "--limit", "us-east-1")
+    assert one.code == 0, one.output
+    assert one.versions()["us-east-1"] == "v2", "core-api stays"
+
+    done = released.run("rollback", "-e", "revision=1", faults=AWAY)
+    assert done.code == 2, done.output
+    assert done.versions() == {"us-east-1": "v1", "eu-west-1": "v2", "ap-northeast-1": "v1"}
+    assert "repeat it with --limit eu-west-1 when it answers" in done.output
+
+
+def test_a_deploy_goes_without_a_region_only_when_it_is_named(flow: Flow) -> None:
+    refused = flow.run("deploy", *V1, faults=AWAY)
+    assert refused.code == 2
+    assert not [call for call in refused.calls if call["module"] == "k8s_traffic"]
+    done = flow.run("deploy", *V1, "-e", "without=eu-west-1", faults=AWAY)
+    assert done.code == 0, done.output
+    assert "without eu-west-1" in done.output
+    assert done.versions()["us-east-1"] == "v1"
+    assert done.regions["eu-west-1"]["open"] is None

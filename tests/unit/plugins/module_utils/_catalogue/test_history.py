@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The history of an environment."""
+
+from __future__ import annotations
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.history import (
+    history,
+    history_lines,
+    journal_lines,
+)
+
+FLEET = {
+    "revisions": [
+        {
+            "number": 2,
+            "outcome": "taken_back",
+            "kind": "deploy",
+            "id": "b",
+            "by": "ann",
+            "opened_at": "2026-11-21T09:20:00Z",
+            "reason": "error rate",
+            "versions": {"core-api": "v2", "reference-data": "v1"},
+            "changes": {"core-api": "v1 -> v2", "statements": "v1 -> v2", "reference-data": "v0 -> v1"},
+        },
+        {"number": 1, "outcome": "released"},
+    ],
+    "header": {"id": "c", "kind": "rollback", "by": "ben", "state": "open", "opened_at": "2026-11-21T09:30:00Z"},
+    "decision": {"decision": "keep", "by": "ben", "reason": "fine", "at": 1.0},
+    "lock": {"holder": "c/host/7", "token": 3, "lapsed": True},
+}
+
+
+def test_history_of_nothing() -> None:
+    lines = history_lines(history({}))
+    assert lines == ["revisions", "", "none yet", "", "no release is open", "nobody holds the lock"]
+    assert journal_lines({"us-east-1": {}}) == ["", "us-east-1: no release in the journal"]
+
+
+def test_newest_last_and_the_same_keys_in_all() -> None:
+    first, second = history(FLEET, "staging")["revisions"]
+    assert (first["number"], second["number"]) == (1, 2)
+    assert first.keys() == second.keys()
+    assert first["versions"] is None
+
+
+def test_every_revision_is_a_line() -> None:
+    lines = history_lines(history(FLEET, "staging"))
+    assert lines[0] == "revisions of staging"
+    assert lines[4].split() == ["1", "released", "-", "-", "-", "-", "-"]
+    assert lines[5].split()[:5] == ["2", "taken_back", "deploy", "2026-11-21T09:20:00Z", "ann"]
+    assert lines[5].endswith("core-api v2, reference-data v1  core-api, statements v1 -> v2; reference-data v0 -> v1")
+    assert "2: error rate" in lines
+
+
+def test_what_is_open_and_who_holds_the_lock() -> None:
+    known = history(FLEET)
+    assert known["open"]["id"] == known["decision"]["release"] == "c"
+    assert history_lines(known)[-3:] == [
+        "rollback c by ben is open since 2026-11-21T09:30:00Z",
+        "decision for c: keep by ben: fine",
+        "c/host/7 holds the lock, and has lapsed: `recover` ends the release",
+    ]
+    closed = history({**FLEET, "header": {"id": "c", "state": "closed"}, "lock": {"holder": "", "token": 3}})
+    assert (closed["open"], closed["lock"]) == (None, None)
+
+
+def test_entries_of_a_region() -> None:
+    journal = {
+        "release": {"kind": "deploy", "id": "b", "by": "ann", "state": "closed", "outcome": "released"},
+        "entries": [{"number": 1, "step": "core-api 10 %", "changes": [{}], "done": True}],
+    }
+    assert journal_lines({"us-east-1": journal}) == [
+        "",
+        "us-east-1: deploy b by ann: released",
+        "     1  core-api 10 %: 1 changes, done",
+    ]
