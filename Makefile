@@ -42,7 +42,7 @@ lint: $(LINTS) ## All of the checks that read and do not run
 lint-python: $(READY) ## ruff: rules and format
 	@echo "== ruff"; $(BIN)/ruff check --quiet; $(BIN)/ruff format --check --quiet || { echo "run: make format"; exit 1; }
 
-lint-types: $(READY) ## mypy, strict, on plugins/ and lab/
+lint-types: $(READY) ## mypy, strict, on plugins/, lab/ and chaos/
 	@echo "== mypy"; $(BIN)/mypy
 
 lint-yaml: $(READY) ## yamllint
@@ -62,7 +62,7 @@ lint-ansible: $(READY) ## ansible-lint, profile production
 
 .PHONY: test-unit test-sanity test-packaging test-flow test-faults test-lab test-molecule test-e2e
 test-unit: $(READY) ## Unit tests (no root, under a minute)
-	@$(PYTEST) tests/unit
+	@$(PYTEST) tests/unit --numprocesses auto
 
 test-sanity: $(READY) ## ansible-test sanity on the built artefact
 	@tools/sanity.sh
@@ -110,6 +110,10 @@ bench-gate: $(READY) ## The gate beside its peers: PART=rollout, scale, canary, 
 
 bench-rollback: $(READY) ## Ways back of a whole environment beside kubectl and Helm: PART=back, overhead or dead, or all of them (root)
 	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH) $(BIN)/python -m bench.rollback $(PART)
+
+.PHONY: chaos
+chaos: $(READY) ## The kill sweep: VARIANT=name, POINTS=SEED:COUNT, SHARD=i/n, RESUME=1 (root; hours)
+	@$(BIN)/python -m chaos $(if $(VARIANT),--variant $(VARIANT)) $(if $(POINTS),--points $(POINTS)) $(if $(SHARD),--shard $(SHARD)) $(if $(RESUME),--resume)
 
 clean: ## Remove what make and the tools have written (.venv and running labs stay)
 	rm -rf .build .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache reports

@@ -240,6 +240,7 @@ def _read(args: State, state: State, faults: State) -> State:
         "entries": [],
         "finish": state.get("finish"),
         "standby": state["standby"],
+        "lock": {"holder": state["open"] or ""},
     }
 
 

@@ -15,7 +15,7 @@ import pytest
 from elsewhere import ROOT
 
 #: Names that are ours: the collection, the lab, helpers of tests.
-OURS = {"ansible_collections", "bench", "lab", "exchange", "tests", "tools"}
+OURS = {"ansible_collections", "bench", "chaos", "lab", "exchange", "tests", "tools"}
 
 
 def _name(text: str) -> str:
@@ -71,7 +71,7 @@ def test_plugins_of_the_controller_also_import_what_ansible_itself_needs() -> No
     assert _missing("plugins", asked) == {}
 
 
-@pytest.mark.parametrize("folder", ["bench", "lab", "tests", "tools"])
+@pytest.mark.parametrize("folder", ["bench", "chaos", "lab", "tests", "tools"])
 def test_everything_else_imports_only_what_the_environment_asks_for(folder: str) -> None:
     assert _missing(folder, _asked(ROOT / "requirements-dev.txt")) == {}
 

@@ -120,7 +120,6 @@ def test_a_release_that_is_killed_anywhere_is_recovered(sweep: Sweep) -> None:
     assert [finding for finding in killed(sweep) if LEFT_LOCK not in finding[1]] == []
 
 
-@pytest.mark.xfail(reason="recover looks at open journals only; the next release waits for such a lock to lapse")
 def test_a_kill_between_lock_and_journal_leaves_no_lock(sweep: Sweep) -> None:
     assert not finds(killed(sweep), LEFT_LOCK)
 
@@ -129,9 +128,6 @@ def test_a_release_that_is_stopped_anywhere_writes_nothing_afterwards(sweep: Swe
     assert list(stopped(sweep, every=5)) == []
 
 
-@pytest.mark.xfail(
-    reason="a holder is told by release, machine and process id, and containers have the same ones again"
-)
 def test_a_process_id_that_comes_again_is_another_holder(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SweepWorld, "same_pid", True)
     assert not finds(raced(sweep, takes_over, every=9), "let in")
