@@ -239,7 +239,7 @@ TRANSIENT: list[Step] = [
 ]
 
 
-@pytest.mark.parametrize("step", TRANSIENT, ids=str)
+@pytest.mark.parametrize("step", TRANSIENT, ids=range(len(TRANSIENT)))
 def test_a_trouble_that_passes_goes_on_from_the_last_version(step: Step, fast: None, closing: list[Watch]) -> None:
     server = Server(Stream([event("ADDED", pod(3, 12))], "end"), step)
     server.last = Stream([event("DELETED", pod(1, 13))], None)
