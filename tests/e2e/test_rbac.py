@@ -208,7 +208,8 @@ def space(site: str) -> str:
 
 def shipped(which: str) -> list[Json]:
     """The manifests as an operator applies them."""
-    return list(yaml.safe_load_all((EXAMPLES / f"rbac-{which}.yml").read_text(encoding="utf-8")))
+    items: list[Json] = yaml.safe_load((EXAMPLES / f"rbac-{which}.yml").read_text(encoding="utf-8"))["items"]
+    return items
 
 
 def granted() -> set[Right]:
