@@ -21,6 +21,11 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 State = dict[str, t.Any]
+#: The options of a call that the log keeps as they are.
+LOGGED = (
+    *("state", "kind", "step", "scope", "decision", "outcome"),
+    *("routes", "services", "allow_live", "number"),
+)
 
 
 class ActionModule(ActionBase):
@@ -50,8 +55,7 @@ class ActionModule(ActionBase):
             answer.setdefault("changed", was != state)
         with (home / "calls.jsonl").open("a") as calls:
             call = {"at": time.time(), "region": region, "module": module, "check": bool(self._task.check_mode)}
-            keys = ("state", "step", "scope", "decision", "outcome", "routes", "services", "allow_live", "number")
-            call |= {key: args.get(key) for key in keys}
+            call |= {key: args.get(key) for key in LOGGED}
             call["fields"] = [f"{field['kind']}/{field['name']} {field['path']}" for field in args.get("fields") or []]
             call["objects"] = [f"{obj['kind']}/{obj['metadata']['name']}" for obj in args.get("objects") or []]
             calls.write(json.dumps(call, default=str) + "\n")
