@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue import promotion as promotions
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue import status
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_drift import Drift, decide_drift
+from ansible_collections.pincex.zero_downtime.plugins.plugin_utils._plain import plainly
 
 JsonObject = dict[str, t.Any]
 Result = Mapping[str, t.Any]
@@ -46,9 +47,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
-            "environment_status": status.environment_status,
-            "newest_revision": newest_revision,
-            "promotion": promotion,
-            "promotion_problems": promotion_problems,
-            "region_status": region_status,
+            "environment_status": plainly(status.environment_status),
+            "newest_revision": plainly(newest_revision),
+            "promotion": plainly(promotion),
+            "promotion_problems": plainly(promotion_problems),
+            "region_status": plainly(region_status),
         }

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import functools
 import pathlib
 import typing as t
 
@@ -13,17 +12,14 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.profiles import merged_profile
 
-_PROFILES: t.Final = pathlib.Path(__file__).parents[1] / "plugin_utils" / "gate_profiles.yml"
-
-
-@functools.cache
-def _shipped() -> dict[str, dict[str, t.Any]]:
-    return t.cast("dict[str, dict[str, t.Any]]", yaml.safe_load(_PROFILES.read_text(encoding="utf-8")))
+_SHIPPED: t.Final[dict[str, dict[str, t.Any]]] = yaml.safe_load(
+    (pathlib.Path(__file__).parents[1] / "plugin_utils" / "gate_profiles.yml").read_text(encoding="utf-8")
+)
 
 
 def gate_profile(name: str, *more: str) -> dict[str, t.Any]:
     try:
-        return merged_profile(_shipped(), [name, *more])
+        return merged_profile(_SHIPPED, [name, *more])
     except ValueError as error:
         raise AnsibleFilterError(f"gate_profile: {error}") from error
 

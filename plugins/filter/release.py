@@ -18,6 +18,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue im
     request,
     verdicts,
 )
+from ansible_collections.pincex.zero_downtime.plugins.plugin_utils._plain import plainly
 
 JsonObject = dict[str, t.Any]
 
@@ -75,6 +76,14 @@ def absent_revision(history: Sequence[Mapping[str, t.Any]], number: t.Any, regio
     return request.absent_revision(history, int(number), region)
 
 
+def release_summary(regions: t.Any, kind: str, decision: t.Any) -> JsonObject:
+    return verdicts.summarise(kind, decision, regions)
+
+
+def standing_decision(journal: t.Any, kind: str, release: t.Any) -> t.Any:
+    return verdicts.standing_decision(kind, release, journal)
+
+
 def _catalogue(services: Mapping[str, t.Any]) -> dict[str, model.Service]:
     try:
         return model.parse_catalogue(services)
@@ -87,22 +96,24 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
-            "absent_revision": absent_revision,
-            "deploy_plan": deploy_plan,
-            "failure_reason": verdicts.failure_reason,
-            "fleet_record": verdicts.fleet_record,
-            "judgement": judgement,
-            "pick_revision": pick_revision,
-            "recovery_action": recovery.recovery_action,
-            "recovery_decision": recovery.default_decision,
-            "recovery_summary": recovery.recovery_summary,
-            "release_summary": lambda regions, kind, decision: verdicts.summarise(kind, decision, regions),
-            "request_problems": request.request_problems,
-            "request_warnings": request.request_warnings,
-            "rollback_plan": rollback_plan,
-            "share_of": verdicts.share_of,
-            "slot_manifests": slot_manifests,
-            "standing_versions": verdicts.standing_versions,
-            "standing_decision": lambda journal, kind, release: verdicts.standing_decision(kind, release, journal),
-            "wanted_versions": request.wanted_versions,
+            "absent_revision": plainly(absent_revision),
+            "deploy_plan": plainly(deploy_plan),
+            "failure_reason": plainly(verdicts.failure_reason),
+            "fleet_record": plainly(verdicts.fleet_record),
+            "judgement": plainly(judgement),
+            "pick_revision": plainly(pick_revision),
+            "recovery_action": plainly(recovery.recovery_action),
+            "recovery_decision": plainly(recovery.default_decision),
+            "recovery_summary": plainly(recovery.recovery_summary),
+            "release_summary": plainly(release_summary),
+            "request_problems": plainly(request.request_problems),
+            "request_warnings": plainly(request.request_warnings),
+            "rollback_plan": plainly(rollback_plan),
+            "share_of": plainly(verdicts.share_of),
+            "slot_manifests": plainly(slot_manifests),
+            "standing_versions": plainly(verdicts.standing_versions),
+            "standing_decision": plainly(
+                lambda journal, kind, release: verdicts.standing_decision(kind, release, journal)
+            ),
+            "wanted_versions": plainly(request.wanted_versions),
         }

@@ -21,6 +21,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock i
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import JsonObject, Run, execute, failure
+from ansible_collections.pincex.zero_downtime.plugins.plugin_utils import _ahead  # noqa: F401
+from ansible_collections.pincex.zero_downtime.plugins.plugin_utils._plain import plain
 
 
 class RunHere(ActionBase):  # type: ignore[misc]
@@ -35,7 +37,7 @@ class RunHere(ActionBase):  # type: ignore[misc]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> JsonObject:
         result: JsonObject = super().run(tmp, task_vars)
-        given = self.prepare(dict(self._task.args))
+        given = self.prepare(plain(self._task.args))
         checked = ArgumentSpecValidator(dict(self.ARGUMENT_SPEC)).validate(given)
         if checked.error_messages:
             # The validator names only the options that do exist.

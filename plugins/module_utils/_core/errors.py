@@ -78,6 +78,11 @@ class LockLost(ReleaseError):
         super().__init__(message, kind="lock_lost", system="journal", region=region)
 
 
+class LeaseEnding(LockLost):
+    """A write was not sent, because the API server was away until our lease was about to end. Nobody may have taken it:
+    then it is ours to renew."""
+
+
 class Undone(ReleaseError):
     """The fleet has decided that this release is taken back."""
 

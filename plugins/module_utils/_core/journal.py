@@ -26,8 +26,9 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     ReleaseError,
     Undone,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.lease import Lease
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import (
     Change,
     Decision,

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError, Conflict, LockLost
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError, Conflict, LeaseEnding
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import FIELD_MANAGER, JsonObject, Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import (
     Answer,
     NoAnswer,
@@ -23,14 +24,9 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transpo
     open_transport,
 )
 
-JsonObject = dict[str, t.Any]
 JsonObjects = list[JsonObject]
 #: What to keep of an object; None for an object that is of no use.
 Trim = Callable[[JsonObject], "JsonObject | None"]
-
-#: Written onto every object of a release that is taken over, so that what its old holder still has in hand is refused.
-TOKEN_ANNOTATION: t.Final = "pincex.io/lock-token"
-FIELD_MANAGER: t.Final = "pincex-zero-downtime"
 
 MERGE_PATCH: t.Final = "application/merge-patch+json"
 #: JSON is YAML, and every version of the API server takes this name.
@@ -54,24 +50,6 @@ _LONGEST_PAUSE_S: t.Final = 2.0
 _RENEWAL_S: t.Final = 10.0
 #: Objects of one answer, some 10 MB of JSON. Up to so many are one request, however many they are.
 _PAGE: t.Final = 1000
-
-
-@dataclasses.dataclass(frozen=True)
-class Ref:
-    """Which object."""
-
-    api_version: str
-    kind: str
-    name: str
-    namespace: str | None = None
-
-    @classmethod
-    def of(cls, obj: Mapping[str, t.Any]) -> Ref:
-        meta = obj["metadata"]
-        return cls(obj["apiVersion"], obj["kind"], meta["name"], meta.get("namespace"))
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -273,7 +251,7 @@ class KubeApi:
         while True:
             now = self.clock.monotonic()
             if fenced and self.fence is not None and now >= self.fence:
-                raise LockLost(f"{self.region}: {what}: not sent, the lease is about to end", region=self.region)
+                raise LeaseEnding(f"{self.region}: {what}: not sent, the lease is about to end", region=self.region)
             wait = 0.0
             try:
                 answer = self.transport.request(request, max(0.1, min(_ATTEMPT_S, end - now)))

@@ -9,7 +9,7 @@ import datetime
 import math
 import typing as t
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock, clock_time
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.decide_lease import (
     Denied,
     Hold,
@@ -26,7 +26,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     Refused,
     ReleaseError,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, KubeApi, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject, Ref
 
 LEASE_NAME: t.Final = "pincex-release"
 _TRIES: t.Final = 5
@@ -181,11 +182,6 @@ def _micro_time(seconds: float) -> str:
 
 def _seconds(text: str | None) -> float:
     return datetime.datetime.fromisoformat(text).timestamp() if text else 0.0
-
-
-def clock_time(seconds: float) -> str:
-    """An instant for people."""
-    return datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _too_busy(region: str) -> ReleaseError:

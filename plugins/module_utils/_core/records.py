@@ -13,7 +13,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject, Ref
 
 Operation = t.Literal["apply", "set", "delete", "weights"]
 

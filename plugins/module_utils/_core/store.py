@@ -12,7 +12,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     OptionError,
     ReleaseError,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, KubeApi, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject, Ref
 
 Data = dict[str, str]
 #: The data as they should be, or None when they are right as they are.

@@ -13,7 +13,8 @@ import time
 import typing as t
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, KubeApi, Trim
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi, Trim
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import Answer, NoAnswer, Stream
 
 #: A watch is asked for this long. The server sends a bookmark before its end, so that the next one starts from there;

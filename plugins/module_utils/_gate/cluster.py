@@ -9,7 +9,8 @@ import threading
 import typing as t
 from collections.abc import Collection, Mapping, Sequence
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, KubeApi, Trim
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi, Trim
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.watch import Watch
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_workload import Cluster, Wanted
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.workload_counts import KINDS

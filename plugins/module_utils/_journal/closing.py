@@ -9,6 +9,7 @@ import json
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import clock_time
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import (
     finish_of,
     header_of,
@@ -17,8 +18,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal
     sound,
     standby_of,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.lease import clock_time
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import ReleaseRef
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store import Data
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.decide_revisions import KEPT, decide_prune

@@ -12,6 +12,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core import kube as kube_module
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import clock_time
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import (
     header_of,
@@ -22,8 +23,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal
     sound,
     standby_of,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.lease import clock_time
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import (
     ReleaseRef,
     pack,

@@ -16,8 +16,9 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal
     journal_store,
     must_be_controlled,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.lease import Lease
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import FleetRef, ReleaseRef
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import ok_result

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import CONFIG_LABEL, referenced
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.decide_config_prune import (
     decide_config_prune,

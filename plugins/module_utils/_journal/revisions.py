@@ -15,7 +15,8 @@ import json
 import typing as t
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError, ReleaseError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, KubeApi, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject, Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import pack, unpack
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import is_config
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.seal import (

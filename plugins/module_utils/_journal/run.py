@@ -26,7 +26,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal
     standby_of,
     write_decision,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import (
     Decision,

@@ -22,7 +22,11 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal
     sound,
     standby_of,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import TOKEN_ANNOTATION, JsonObject, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import (
+    TOKEN_ANNOTATION,
+    JsonObject,
+    Ref,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Decision, ReleaseRef
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store import Data
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.place import (

@@ -17,12 +17,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     ReleaseError,
     may_have_written,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import (
-    FIELD_MANAGER,
-    JsonObject,
-    KubeApi,
-    Ref,
-)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import FIELD_MANAGER, JsonObject, Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session
@@ -122,12 +118,21 @@ def apply(
     except ReleaseError as error:
         # An entry without an outcome keeps the whole intent: a way back then looks at the objects themselves.
         halfway = writes[len(done)]
+        error.partial = {
+            "changed": bool(done) or _is_unsure(error),
+            "objects": [change_of(str(write.ref), write.live, after) for write, after in done],
+        }
         if not _is_unsure(error) and not (halfway.manifest is not None and halfway.fields):
             session.journal.outcome(entry, [write.change(after) for write, after in done], error.message)
         raise
     session.journal.outcome(entry, [write.change(after) for write, after in done])
     progress(f"applied {', '.join(f'{write.ref.kind} {write.ref.name}' for write, _after in done)}")
     return writes, [after for _write, after in done]
+
+
+def change_of(name: str, before: JsonObject | None, after: JsonObject | None) -> JsonObject:
+    """One line of the result."""
+    return {"object": name, "change": "created" if before is None else "deleted" if after is None else "changed"}
 
 
 def _refs(objects: Sequence[JsonObject], fields: Sequence[Field]) -> list[Ref]:

@@ -10,7 +10,7 @@ import typing as t
 from collections.abc import Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import Conflict, OptionError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import FIELD_MANAGER, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import FIELD_MANAGER, Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import (
     NAME_LABEL,
     SLOT_LABEL,

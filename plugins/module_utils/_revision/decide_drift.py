@@ -13,7 +13,7 @@ import re
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.lease import clock_time
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import clock_time
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.redact import redact
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import live_slot, sanitise
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import differences, get_path

@@ -14,7 +14,7 @@ import dataclasses
 import typing as t
 from collections.abc import Collection, Mapping, Sequence
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import FIELD_MANAGER, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import FIELD_MANAGER, Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change, Entry
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import is_config, referenced
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_apply import Weights, weight_of

@@ -17,7 +17,8 @@ import typing as t
 from collections.abc import Iterable
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 
 JsonObject = dict[str, t.Any]
 

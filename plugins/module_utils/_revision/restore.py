@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError, ReleaseError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import FIELD_MANAGER, JsonObject, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import FIELD_MANAGER, JsonObject, Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change, Entry
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import is_config

@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.arguments import CLUSTER, RELEASE, merge
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import ok_result
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.retry import keep_trying
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session, open_session
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.apply import apply
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.apply import apply, change_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_apply import (
     checked_fields,
     checked_objects,
@@ -66,7 +69,8 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
             revision = read_revision(session.kube, session.namespace, params.get("services") or [])
             return ok_result(False, **{**EMPTY_RESULT, "revision": revision})
         if state == "applied":
-            writes, after = apply(
+            step = functools.partial(
+                apply,
                 session,
                 objects,
                 fields,
@@ -76,8 +80,11 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
                 check_mode=check_mode,
                 progress=progress,
             )
+            (writes, after), before = keep_trying(
+                step, session.journal.guard, check_mode=check_mode, clock=clock, progress=progress
+            )
             pairs: list[_Pair] = [(str(write.ref), write.live, obj) for write, obj in zip(writes, after, strict=True)]
-            return _result(session, pairs, diff)
+            return _result(session, pairs, diff, before=before)
         actions, kept = restore(session, step=params.get("step") or "", check_mode=check_mode, progress=progress)
         return _result(
             session, [(str(action.ref), action.before, action.after) for action in actions], diff, list(kept)
@@ -87,12 +94,17 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
 _Pair = tuple[str, "JsonObject | None", "JsonObject | None"]
 
 
-def _result(session: Session, pairs: list[_Pair], diff: bool, kept: list[str] | None = None) -> JsonObject:
-    changed = [
-        {"object": name, "change": "created" if before is None else "deleted" if after is None else "changed"}
-        for name, before, after in pairs
-    ]
-    before = {name: sanitise(obj) for name, obj, _after in pairs if obj is not None} if diff else None
-    after = {name: sanitise(obj) for name, _before, obj in pairs if obj is not None} if diff else None
+def _result(
+    session: Session,
+    pairs: list[_Pair],
+    diff: bool,
+    kept: list[str] | None = None,
+    *,
+    before: Mapping[str, t.Any] = MappingProxyType({}),
+) -> JsonObject:
+    """`before` is what earlier tries of the step did."""
+    changed = [*before.get("objects", []), *(change_of(*pair) for pair in pairs)]
+    old = {name: sanitise(obj) for name, obj, _after in pairs if obj is not None} if diff else None
+    new = {name: sanitise(obj) for name, _before, obj in pairs if obj is not None} if diff else None
     extra = {**EMPTY_RESULT, "objects": changed, "kept": [f"{session.region}: {sentence}" for sentence in kept or []]}
-    return ok_result(bool(pairs), before, after, **extra)
+    return ok_result(bool(pairs or before.get("changed")), old, new, **extra)

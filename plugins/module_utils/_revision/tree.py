@@ -13,7 +13,7 @@ import dataclasses
 import typing as t
 from collections.abc import Collection, Mapping
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import TOKEN_ANNOTATION
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import TOKEN_ANNOTATION
 
 JsonObject = dict[str, t.Any]
 

@@ -9,7 +9,8 @@ import typing as t
 from collections.abc import Callable
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_endpoints import (
     SERVICE_LABEL,
     not_fit,

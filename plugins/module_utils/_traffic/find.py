@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, KubeApi, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject, Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import kinds, route, selector
 
 

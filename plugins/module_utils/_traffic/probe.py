@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import traceback
 import typing as t
 import urllib.parse
@@ -66,13 +67,19 @@ class Gateway:
             raise OptionError("probe", f"url {url!r} is no http:// or https:// address")
         self._prefix = parts.path.rstrip("/")
         self._headers = {"User-Agent": "pincex-zero-downtime", **({} if keep else {"Connection": "close"})}
+        self._keep = keep
         settings: dict[str, t.Any] = {"ca_certs": ca_cert} if parts.scheme == "https" and ca_cert else {}
-        self._pool = urllib3.connection_from_url(f"{parts.scheme}://{parts.netloc}", maxsize=1, **settings)
+        self._open = functools.partial(
+            urllib3.connection_from_url, f"{parts.scheme}://{parts.netloc}", maxsize=1, **settings
+        )
+        self._pool = self._open()
 
     def ask(self, host: str | None, path: str, headers: Mapping[str, str], timeout_s: float) -> Reply:
         sent = {**self._headers, **headers, **({"Host": host} if host else {})}
+        # The header alone is not enough: the next request may come before the server has closed, and meet its end.
+        pool = self._pool if self._keep else self._open()
         try:
-            answer = self._pool.request(
+            answer = pool.request(
                 "GET", self._prefix + path, headers=sent, timeout=timeout_s, retries=False, redirect=False
             )
         except urllib3.exceptions.NewConnectionError:
@@ -82,6 +89,9 @@ class Gateway:
             return Reply("time-out")
         except (urllib3.exceptions.HTTPError, OSError) as error:
             return Reply(type(error).__name__)
+        finally:
+            if not self._keep:
+                pool.close()
         return Reply(str(answer.status), answer.headers.get("x-slot"), answer.headers.get("x-version"))
 
 

@@ -10,7 +10,8 @@ import typing as t
 from collections.abc import Iterator, Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError, OptionError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 
 
 @contextlib.contextmanager

@@ -17,7 +17,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     may_have_written,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import Journal
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, KubeApi, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject, Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_weights import (

@@ -9,12 +9,14 @@ import dataclasses
 import functools
 import typing as t
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.arguments import CLUSTER, RELEASE, merge
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import ok_result
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.retry import keep_trying
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session, open_session
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route, selector
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_answers import Count
@@ -91,8 +93,13 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
         if state == "probed" and probe is not None:
             return _result(session, [], _probed(session, given, probe, check_mode, progress))
         if state == "shifted":
-            shifts, proofs = shift(session, wanted, probe, step=step, check_mode=check_mode, progress=progress)
-            return _result(session, shifts, proofs)
+            attempt = functools.partial(
+                shift, session, wanted, probe, step=step, check_mode=check_mode, progress=progress
+            )
+            (shifts, proofs), before = keep_trying(
+                attempt, session.journal.guard, check_mode=check_mode, clock=clock, progress=progress
+            )
+            return _result(session, shifts, proofs, before=before)
         return _restored(session, probe, step, check_mode, progress)
 
 
@@ -233,10 +240,13 @@ def _result(
     proofs: Mapping[str, Proof],
     kept: Sequence[str] = (),
     warnings: Sequence[str] = (),
+    *,
+    before: Mapping[str, t.Any] = MappingProxyType({}),
 ) -> JsonObject:
     changed = {planned.name: {"before": planned.old, "after": planned.new} for planned in shifts}
+    changed = {**before.get("routes", {}), **changed}
     return ok_result(
-        bool(shifts),
+        bool(shifts or before.get("changed")),
         {name: both["before"] for name, both in changed.items()},
         {name: both["after"] for name, both in changed.items()},
         **{

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core import lease as lease_module
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.decide_lease import Denied, LeaseState, Watch
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal import run as journal
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision import apply

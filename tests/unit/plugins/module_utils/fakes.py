@@ -16,7 +16,8 @@ import threading
 import typing as t
 import uuid
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import Answer, NoAnswer, Request
 
 Json = dict[str, t.Any]

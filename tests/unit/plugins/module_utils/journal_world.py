@@ -12,7 +12,8 @@ import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core import controller
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core import kube as kube_module
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import Journal
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import ReleaseRef
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import execute
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.run import ARGUMENT_SPEC, EMPTY_RESULT, run

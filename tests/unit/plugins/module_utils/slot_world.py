@@ -10,7 +10,7 @@ import typing as t
 
 import fakes
 import pytest
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import ReleaseRef
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import execute
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision import run as revision

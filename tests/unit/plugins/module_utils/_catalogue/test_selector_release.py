@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import SLOTS, parse_catalogue
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.plan import Situation, deploy_plan
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.plan_back import rollback_plan
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.trip import checked_trip
 from catalogue_samples import PROFILES, manifests
 from selector_world import BLUE, SERVICE, SelectorWorld

@@ -17,7 +17,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     Undone,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import Change, Journal
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import ReleaseRef
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.seal import seal
 from fakes import lose_answer

@@ -9,7 +9,8 @@ import json
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError, Conflict, LockLost
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import Answer, NoAnswer, Request
 from fakes import FakeClock, FakeKube, answer_with, lose_answer
 

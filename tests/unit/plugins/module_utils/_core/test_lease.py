@@ -14,8 +14,9 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     OptionError,
     Refused,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.lease import LEASE_NAME, Lease
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from fakes import FakeClock, FakeKube, lose_answer
 
 REF = Ref("coordination.k8s.io/v1", "Lease", LEASE_NAME, "exchange")

@@ -10,7 +10,7 @@ import random
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import (
     Change,
     Entry,

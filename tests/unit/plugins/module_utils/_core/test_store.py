@@ -11,7 +11,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     OptionError,
     ReleaseError,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store import Data, Store
 from fakes import FakeClock, FakeKube, lose_answer
 

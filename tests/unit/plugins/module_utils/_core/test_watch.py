@@ -13,7 +13,8 @@ import typing as t
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core import watch as watch_module
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import JsonObject, KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import (
     Answer,
     NoAnswer,

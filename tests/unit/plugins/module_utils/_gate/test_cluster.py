@@ -11,7 +11,8 @@ import typing as t
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.cluster import ClusterReader
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_workload import Wanted
 from fakes import FakeClock, FakeKube

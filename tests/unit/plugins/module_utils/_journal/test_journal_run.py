@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import Change
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal import closing
 from fakes import answer_with, lose_answer
 from journal_world import FLEET_JOURNAL, JOURNAL, LEASE, World

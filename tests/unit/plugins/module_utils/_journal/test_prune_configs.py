@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.decide_config_prune import (
     decide_config_prune,
 )

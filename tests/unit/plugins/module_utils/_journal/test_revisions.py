@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError, ReleaseError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import pack
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import NoAnswer
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal import revisions as module

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import LockLost
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import Change
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import TOKEN_ANNOTATION, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import TOKEN_ANNOTATION, Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import ReleaseRef
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.seal import seal
 from journal_world import FLEET_JOURNAL, JOURNAL, LEASE, World

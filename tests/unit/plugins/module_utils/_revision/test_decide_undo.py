@@ -9,7 +9,7 @@ import copy
 import itertools
 import typing as t
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change, Entry
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_undo import (
     TAKEN_BACK,

@@ -8,11 +8,14 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import NoAnswer
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_undo import TAKEN_BACK
 from fakes import answer_with, lose_answer
 from slot_world import ROUTE, S, SlotWorld, account, deployment, hpa, manifests, scale, service, slot_ref
+
+#: Longer than a request is tried again for, and than a lease lasts.
+AWAY_S = 40.0
 
 
 @pytest.fixture
@@ -191,6 +194,35 @@ def test_a_lost_answer_is_asked_for_again(live: SlotWorld, sent: bool) -> None:
     faults.append(lose_answer(1, sent, "/deployments"))
     assert what(live.revision(state="applied", objects=[deployment("green", "v2")]))
     assert live.server.take(slot_ref("green"))["metadata"]["labels"]["app.kubernetes.io/version"] == "v2"
+
+
+@pytest.mark.parametrize("carried_out", [False, True])
+def test_an_apply_outlasts_an_api_server_that_is_away_and_is_taken_back_whole(
+    live: SlotWorld, carried_out: bool
+) -> None:
+    """Longer than a request is tried again for, and the answer to the first one may be all that was lost."""
+    before = live.objects()
+    _fleet, release = live.opened()
+    began = live.clock.elapsed
+
+    def away(request: t.Any) -> None:
+        real = request.method == "PATCH" and request.query.get("dryRun") is None
+        if real and request.path.endswith("/deployments/core-api-green") and live.clock.elapsed - began < AWAY_S:
+            if carried_out:
+                # As the API server does; by it the way back knows what is ours although no uid came back.
+                ours = {"manager": "pincex-zero-downtime", "operation": "Apply"}
+                live.server.stored[slot_ref("green")].obj["metadata"]["managedFields"] = [ours]
+            raise NoAnswer("connection reset", timeout=False, sent=carried_out)
+
+    (live.server.after if carried_out else live.server.before).append(away)
+    done = live.revision(state="applied", objects=manifests("green", "v2"), release=release)
+    assert not done.get("failed"), done["msg"]
+    assert carried_out or live.clock.elapsed - began > AWAY_S
+    assert done["changed"]
+    assert {name: change for name, change in what(done).items() if "green" in name}
+    assert not live.revision(state="applied", objects=manifests("green", "v2"), release=release)["changed"]
+    assert not live.revision(state="restored", release=release).get("failed")
+    assert live.objects() == before
 
 
 def lose_real_answer(live: SlotWorld, name: str, meddle: t.Callable[[], t.Any] | None = None) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import ReleaseRef
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import Answer
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_trip import TripEntry

@@ -9,7 +9,7 @@ import typing as t
 
 import fakes
 import pytest
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import Answer
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import run as traffic
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.probe import Reply

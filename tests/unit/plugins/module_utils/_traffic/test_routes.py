@@ -14,6 +14,8 @@ from many_routes import BACK, BEFORE, REFERENCE, SERVICES, WEB, ManyRoutes, at_p
 from slot_world import S
 
 Json = dict[str, t.Any]
+#: Longer than a request is tried again for, and than a lease lasts.
+AWAY_S = 40.0
 
 
 @pytest.fixture
@@ -92,6 +94,28 @@ def test_a_route_that_somebody_else_makes_in_between_is_theirs(world: ManyRoutes
     assert world.route(WEB) in world.server.stored
 
 
+@pytest.mark.parametrize("carried_out", [False, True])
+def test_a_shift_outlasts_an_api_server_that_is_away_and_is_taken_back_whole(
+    world: ManyRoutes, carried_out: bool
+) -> None:
+    """Longer than a request is tried again for, and the answer to the first one may be all that was lost."""
+    _fleet, release = world.opened()
+    began = world.clock.elapsed
+
+    def away() -> None:
+        if world.clock.elapsed - began < AWAY_S:
+            lost()
+
+    (world.server.after if carried_out else world.server.before).append(at_put(S, away, times=10**6))
+    done = world.shift_all(release)
+    assert not done.get("failed"), done["msg"]
+    assert carried_out or world.clock.elapsed - began > AWAY_S
+    assert (done["changed"], done["routes"].keys() >= {REFERENCE}) == (True, True)
+    assert set(map(str, world.weights_by_route().values())) == {str(BEFORE)}
+    assert not world.traffic(state="restored", release=release).get("failed")
+    assert set(map(str, world.weights_by_route().values())) == {str(BACK)}
+
+
 def test_an_intent_whose_write_may_have_gone_through_stays_open(world: ManyRoutes) -> None:
     """The first is written; of the second nobody knows, and it comes through when nobody looks any more."""
     release = world.opened_long()
@@ -99,9 +123,11 @@ def test_an_intent_whose_write_may_have_gone_through_stays_open(world: ManyRoute
     done = world.shift_all(release)
     assert (done["failed"], done["error"]["kind"]) == (True, "unreachable")
     assert (done["changed"], done["routes"]) == (True, {REFERENCE: {"before": BACK, "after": BEFORE}})
-    (entry,) = world.journaled(release)
-    assert (entry.done, entry.failed) == (False, None)
-    assert [change.ref.name for change in entry.changes] == list(SERVICES)
+    entries = world.journaled(release)
+    assert {(entry.done, entry.failed) for entry in entries} == {(False, None)}
+    # Each try writes down what it means to write, and the first route was written by the first one.
+    tried = [[change.ref.name for change in entry.changes] for entry in entries]
+    assert tried == [list(SERVICES), *[[name for name in SERVICES if name != REFERENCE]] * (len(tried) - 1)]
     world.server.before.clear()
     world.set(S, 90)
     back = world.traffic(state="restored", release=release)

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import NoAnswer
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_trip import TripEntry
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.find import (
