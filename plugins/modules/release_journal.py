@@ -101,7 +101,9 @@ options:
       keep: The release stays. Only the holder of the lock can write that.
       undo: Every gate and every step stops, and every region is taken back.
   reason:
-    description: Why, in one sentence. Needed with O(state=decided), and to take the fleet over.
+    description:
+      - Why, in one sentence. Needed with O(state=decided), and to take the fleet over.
+      - With O(state=opened) the reason of an emergency; the history tells it.
     type: str
   outcome:
     description: How the release ended, for example V(released) or V(taken_back). Needed with O(state=closed).

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import string
 import typing as t
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ DEFAULTS: t.Final[Mapping[str, t.Any]] = {
     "on_thin_evidence": "fail",
     "step_s": 300,
     "bake_s": 300,
+    "bake_requests": 0,
     "judge_s": 60,
     "workload_grace": {},
     "metrics": [],
@@ -103,6 +105,11 @@ def profile_problems(profiles: t.Any) -> list[str]:
         problems += [
             f"{option}.{key}: unknown option (known: {', '.join(DEFAULTS)})." for key in profile if key not in DEFAULTS
         ]
+        baked = profile.get("bake_requests", 0)
+        if isinstance(baked, bool) or not isinstance(baked, (int, float)) or not 0 <= baked < math.inf:
+            problems.append(f"{option}.bake_requests: use a number of requests.")
+        elif baked and not profile.get("counters"):
+            problems.append(f"{option}.bake_requests: only counters count requests, and the profile has none.")
         if profile.get("on_thin_evidence", "fail") not in _THIN:
             problems.append(f"{option}.on_thin_evidence: use one of {', '.join(_THIN)}.")
         for kind in KINDS:
@@ -196,6 +203,16 @@ def checks_of(profile: Mapping[str, t.Any], names: Mapping[str, str]) -> dict[st
             service = names["service"]
             found[kind].append({**filled, "name": f"{service} {check['name']}", "service": service})
     return found
+
+
+def baked(checks: Mapping[str, list[JsonObject]], profile: Mapping[str, t.Any]) -> dict[str, list[JsonObject]]:
+    """The checks of the bake: `bake_s` says for how long it lasts at least, `bake_requests` for how many requests."""
+    least = float(profile.get("bake_requests", DEFAULTS["bake_requests"]))
+    counters = [
+        {**check, "min_requests": max(least, float(check.get("min_requests", 0)))} if least else check
+        for check in checks.get("counters", [])
+    ]
+    return {**checks, "counters": counters}
 
 
 def split_false_alarm(plan: JsonObject, regions: int) -> JsonObject:

@@ -22,6 +22,7 @@ _REVISION_KEYS: t.Final = (
     "closed_at",
     "outcome",
     "came_from",
+    "emergency",
     "reason",
     "versions",
     "changes",
@@ -63,7 +64,12 @@ def history_lines(known: Mapping[str, t.Any]) -> list[str]:
     rows = [["no.", "verdict", "kind", "opened", "by", "versions", "what changed"]]
     rows += [_row(entry) for entry in known["revisions"]]
     lines += ruled(rows) if len(rows) > 1 else ["none yet"]
-    reasons = [f"{entry['number']}: {entry['reason']}" for entry in known["revisions"] if entry["reason"]]
+    reasons = [
+        f"{entry['number']}: {prefix}{entry[key]}"
+        for entry in known["revisions"]
+        for key, prefix in (("emergency", "emergency: "), ("reason", ""))
+        if entry[key]
+    ]
     lines += ["", *reasons] if reasons else []
     lines.append("")
     lines.append(told_open(known["open"]) if known["open"] else "no release is open")

@@ -292,7 +292,10 @@ def _gate(moves: Sequence[Move], situation: Situation, observe_key: str | None, 
                 "namespace": situation.namespace,
                 "region": situation.region,
             }
-            for kind, found in gates.checks_of(profile, names).items():
+            asked = gates.checks_of(profile, names)
+            if observe_key == "bake_s":
+                asked = gates.baked(asked, profile)
+            for kind, found in asked.items():
                 checks.setdefault(kind, []).extend(found)
     # A way back never trips: that would send everybody to the version it leaves. It stops as stuck instead.
     back = [

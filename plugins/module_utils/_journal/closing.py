@@ -97,10 +97,10 @@ def _standby_after(data: Data, release: ReleaseRef, outcome: str, until: float) 
 
 
 def _record(place: Place, params: Mapping[str, t.Any], ended: JsonObject) -> None:
-    names = ("number", "id", "kind", "by", "opened_at", "closed_at", "outcome", "came_from")
+    names = ("number", "id", "kind", "by", "opened_at", "closed_at", "outcome", "came_from", "emergency")
     told = ("reason", "decision", "versions", "changes", "regions")
     summary = {name: params["summary"][name] for name in told if name in (params["summary"] or {})}
-    place.revisions.record({**{name: ended[name] for name in names}, **summary}, params["revision"] or None)
+    place.revisions.record({**{name: ended.get(name) for name in names}, **summary}, params["revision"] or None)
     kept = {int(header["number"]): header for header in place.revisions.headers()}
     pinned = [number for number, header in kept.items() if header["pinned"]]
     for number in decide_prune(kept, ended["came_from"], KEPT[place.scope], pinned):

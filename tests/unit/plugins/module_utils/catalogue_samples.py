@@ -78,8 +78,10 @@ def running(
     return document
 
 
-def plan_for(services: JsonObject, versions: dict[str, str], before: JsonObject) -> tuple[JsonObject, list[str]]:
-    situation = Situation(before, manifests(services, versions), PROFILES)
+def plan_for(
+    services: JsonObject, versions: dict[str, str], before: JsonObject, profiles: JsonObject = PROFILES
+) -> tuple[JsonObject, list[str]]:
+    situation = Situation(before, manifests(services, versions), profiles)
     return deploy_plan(parse_catalogue(services), versions, situation)
 
 

@@ -10,6 +10,7 @@ import typing as t
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.gates import (
     KINDS,
+    baked,
     checks_of,
     profile_problems,
     split_false_alarm,
@@ -19,6 +20,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import 
     health_check,
     metric_check,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 NAMES = {"service": "core-api", "slot": "green", "stable": "blue", "namespace": "exchange", "region": "us-east-1"}
 ERRORS = {
@@ -64,6 +67,9 @@ def test_a_change_in_place_has_nothing_to_compare_with() -> None:
         ({"counters": [{"name": "x", "requests": "y"}]}, "counters[0]: it needs name and requests and failures."),
         ({"health": [{"name": "x"}]}, "health[0] (x): give either url or tcp."),
         ({"speed": 1}, "gate_profiles.p.speed: unknown option"),
+        ({"bake_requests": "many"}, "gate_profiles.p.bake_requests: use a number of requests."),
+        ({"bake_requests": -1}, "gate_profiles.p.bake_requests: use a number of requests."),
+        ({"bake_requests": 500}, "only counters count requests, and the profile has none."),
         ({"on_thin_evidence": "hope"}, "gate_profiles.p.on_thin_evidence: use one of"),
     ],
 )
@@ -82,6 +88,15 @@ def test_a_false_alarm_is_split_over_every_test_of_the_release() -> None:
     split = split_false_alarm(plan, 2)
     assert {check["tests"] for step in split["steps"] for check in step["gate"]["counters"]} == {2 * (6 + 2 * 3)}
     assert {check["tests"] for check in split["judge"]["counters"]} == {24}
+
+
+@given(own=st.integers(0, 1000), baked_requests=st.integers(0, 1000))
+def test_the_bake_waits_for_the_larger_number_of_requests(own: int, baked_requests: int) -> None:
+    checks = {"counters": [{**ERRORS, "min_requests": own}], "metrics": [LATENCY]}
+    found = baked(checks, {"bake_requests": baked_requests})
+    assert found["counters"][0]["min_requests"] == max(own, baked_requests)
+    assert found["metrics"] == [LATENCY]
+    assert checks["counters"][0]["min_requests"] == own
 
 
 def test_nothing_to_split_is_no_problem() -> None:

@@ -21,6 +21,7 @@ FLEET = {
             "by": "ann",
             "opened_at": "2026-11-21T09:20:00Z",
             "reason": "error rate",
+            "emergency": "orders are rejected",
             "versions": {"core-api": "v2", "reference-data": "v1"},
             "changes": {"core-api": "v1 -> v2", "statements": "v1 -> v2", "reference-data": "v0 -> v1"},
         },
@@ -51,7 +52,7 @@ def test_every_revision_is_a_line() -> None:
     assert lines[4].split() == ["1", "released", "-", "-", "-", "-", "-"]
     assert lines[5].split()[:5] == ["2", "taken_back", "deploy", "2026-11-21T09:20:00Z", "ann"]
     assert lines[5].endswith("core-api v2, reference-data v1  core-api, statements v1 -> v2; reference-data v0 -> v1")
-    assert "2: error rate" in lines
+    assert lines.index("2: emergency: orders are rejected") == lines.index("2: error rate") - 1
 
 
 def test_what_is_open_and_who_holds_the_lock() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import typing as t
 
-from catalogue_samples import SERVICES, empty_region, plan_for, running
+from catalogue_samples import PROFILES, SERVICES, empty_region, plan_for, running
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -131,6 +131,15 @@ def test_services_of_a_tier_move_together_and_each_goes_back_to_its_own_slot() -
     for step in plan["steps"] + plan["bake"]:
         back = {entry["service"]: entry["weights"] for entry in step["gate"]["trip"]}
         assert back == {"core-api": {"green": 100, "blue": 0}, "reference-data": {"blue": 100, "green": 0}}
+
+
+def test_only_the_bake_asks_for_its_number_of_requests() -> None:
+    counter = {"name": "errors", "requests": "r", "failures": "f", "healthy_below": 0.01, "min_requests": 100}
+    profile = {**PROFILES["default"], "counters": [counter], "bake_requests": 2000}
+    plan, _ = plan_for(SERVICES, V2, running(SERVICES, V1, BLUE), {"default": profile})
+    steps = {check["min_requests"] for step in plan["steps"] for check in step["gate"]["counters"]}
+    bake = {check["min_requests"] for step in plan["bake"] for check in step["gate"]["counters"]}
+    assert (steps, bake) == ({100}, {2000})
 
 
 def test_the_bake_knows_who_depends_on_whom() -> None:

@@ -221,6 +221,13 @@ def test_a_closed_release_is_recorded_and_unlocked(world: World) -> None:
     assert world.call(state="read", scope="fleet")["revisions"][0]["number"] == 1
 
 
+def test_the_reason_of_an_emergency_stays_with_the_release(world: World) -> None:
+    fleet = world.open_fleet(reason="orders are rejected")["release"]
+    world.call(state="closed", scope="fleet", release=fleet, outcome="taken_back")
+    read = world.call(state="read", scope="fleet")
+    assert [revision["emergency"] for revision in read["revisions"]] == ["orders are rejected"]
+
+
 def test_the_last_revisions_stay_and_the_numbers_of_undone_releases_stay_used(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
