@@ -28,6 +28,7 @@ ARGUMENT_SPEC: t.Final = {
     "journals": {"type": "dict", "default": {}},
     "status": {"type": "dict"},
     "progress": {"type": "dict"},
+    "say": {"type": "str"},
     "environment": {"type": "str", "default": ""},
     "output": {"type": "path"},
 }
@@ -43,6 +44,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         files: list[str] = []
+        if given["say"]:
+            Display().display(given["say"])
+            return {**result, "changed": False, "files": files, "lines": [given["say"]], "data": {}}
         if given["progress"]:
             Display().display(progress_line(given["progress"]))
             return {**result, "changed": False, "files": files, "lines": [], "data": given["progress"]}

@@ -40,6 +40,11 @@ options:
       - What the filter P(pincex.zero_downtime.region_status#filter) returned.
       - One line is printed and nothing else is done.
     type: dict
+  say:
+    description:
+      - One sentence for the terminal, and nothing else is done.
+      - Unlike that of M(ansible.builtin.debug) it is also seen where results that are fine are hidden.
+    type: str
   environment:
     description: The name of the environment, for the heading of the history.
     type: str

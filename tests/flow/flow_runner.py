@@ -73,6 +73,9 @@ class Flow:
                 **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")},
                 "ANSIBLE_COLLECTIONS_PATH": str(self.home / "collections"),
                 "ANSIBLE_NOCOLOR": "1",
+                # As the shipped ansible.cfg has it: what a user has to know is seen all the same.
+                "ANSIBLE_DISPLAY_OK_HOSTS": "0",
+                "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "0",
                 "ANSIBLE_LOCALHOST_WARNING": "0",
                 "STAND_IN_HOME": str(self.home),
             },

@@ -106,6 +106,8 @@ def apply(
         if problem:
             option = "objects" if write.manifest is not None else "fields"
             raise OptionError(option, problem, region=session.region)
+    if check_mode:
+        _must_have_a_way_back(session, writes)
     if check_mode or not writes:
         return writes, [write.wanted for write in writes]
     entry = session.journal.intend(step, [write.change(write.wanted) for write in writes])
@@ -146,9 +148,24 @@ def _may_shift(session: Session, services: Sequence[str]) -> None:
         _must_be_allowed(session, verb, ref)
 
 
-def _must_be_allowed(session: Session, verb: str, ref: Ref) -> None:
+def _must_have_a_way_back(session: Session, writes: Sequence[Write]) -> None:
+    """Raise OptionError when our user could write these and not take them back: `restore` deletes and replaces.
+
+    Asked for the whole kind first, one question instead of one for each object.
+    """
+    needed: dict[tuple[str, str, str], list[Ref]] = {}
+    for write in writes:
+        verb = "delete" if write.live is None else "update"
+        needed.setdefault((verb, write.ref.api_version, write.ref.kind), []).append(write.ref)
+    for (verb, api_version, kind), refs in needed.items():
+        if not session.kube.may(verb, Ref(api_version, kind, "", session.namespace)):
+            for ref in refs:
+                _must_be_allowed(session, verb, ref, ", which taking this release back would need")
+
+
+def _must_be_allowed(session: Session, verb: str, ref: Ref, why: str = "") -> None:
     if not session.kube.may(verb, ref):
-        raise OptionError("context", f"{session.kube.user()} is forbidden to {verb} {ref}", region=session.region)
+        raise OptionError("context", f"{session.kube.user()} is forbidden to {verb} {ref}{why}", region=session.region)
 
 
 def _planned(

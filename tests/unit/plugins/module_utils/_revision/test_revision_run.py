@@ -105,6 +105,25 @@ def test_no_pods_for_a_route_that_our_user_may_not_write(
     assert what(live.revision(state="applied", **given)), "nothing is shifted there"
 
 
+@pytest.mark.parametrize(
+    ("denied", "slot", "names"),
+    [(("delete", "deployments"), "green", "core-api-green"), (("update", "services"), "blue", "core-api-blue")],
+)
+def test_what_could_not_be_taken_back_is_refused_on_trial(
+    live: SlotWorld, denied: tuple[str, str], slot: str, names: str
+) -> None:
+    live.server.denied.add(denied)
+    changed = service(slot)
+    changed["spec"]["ports"][0]["port"] = 8081
+    given = {"objects": [deployment("green", "v2"), changed] if slot == "blue" else [deployment(slot, "v2")]}
+    refused = live.revision(state="applied", check_mode=True, **given)
+    assert refused["failed"]
+    assert f"context: releaser is forbidden to {denied[0]}" in refused["msg"]
+    assert names in refused["msg"]
+    assert refused["msg"].endswith("which taking this release back would need")
+    assert not live.server.writes()
+
+
 def test_a_namespace_that_is_not_there(world: SlotWorld) -> None:
     bare = [{**obj, "metadata": {**obj["metadata"], "namespace": "nothing"}} for obj in manifests("blue", "v1")]
     done = world.revision(state="applied", objects=bare, namespace="nothing")
