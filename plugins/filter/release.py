@@ -76,6 +76,11 @@ def absent_revision(history: Sequence[Mapping[str, t.Any]], number: t.Any, regio
     return request.absent_revision(history, int(number), region)
 
 
+def request_judgement(asked: Mapping[str, t.Any]) -> JsonObject:
+    problems = request.request_problems(asked)
+    return {"problems": problems, "warnings": [] if problems else request.request_warnings(asked)}
+
+
 def release_summary(regions: t.Any, kind: str, decision: t.Any) -> JsonObject:
     return verdicts.summarise(kind, decision, regions)
 
@@ -106,8 +111,7 @@ class FilterModule:
             "recovery_decision": plainly(recovery.default_decision),
             "recovery_summary": plainly(recovery.recovery_summary),
             "release_summary": plainly(release_summary),
-            "request_problems": plainly(request.request_problems),
-            "request_warnings": plainly(request.request_warnings),
+            "request_judgement": plainly(request_judgement),
             "rollback_plan": plainly(rollback_plan),
             "share_of": plainly(verdicts.share_of),
             "slot_manifests": plainly(slot_manifests),

@@ -45,7 +45,7 @@ def request_problems(request: Mapping[str, t.Any]) -> list[str]:
     problems += profile_problems(profiles)
     waves, regions = request.get("waves"), len(request.get("regions") or [])
     problems += wave_problems(waves)
-    if not wave_problems(waves) and regions:
+    if not wave_problems(waves) and regions and request.get("kind") == "deploy":
         largest, forks = largest_wave(t.cast("Sequence[t.Any]", waves), regions), int(request.get("forks") or 5)
         if forks < largest:
             problems.append(
@@ -62,7 +62,9 @@ def request_warnings(request: Mapping[str, t.Any]) -> list[str]:
     """What is allowed and hardly meant, and the windows that are passed. A way back is gated on readiness anyway."""
     warnings = _passed_windows(request) if _only_warned(request) else []
     if request.get("kind") != "deploy":
-        return warnings
+        forks, regions = int(request.get("forks") or 5), len(request.get("regions") or [])
+        waits = f"--forks: {forks} is less than the {regions} regions, so some go back after others."
+        return [*warnings, waits] if forks < regions else warnings
     services, profiles = request["services"], request["gate_profiles"]
     users: dict[str, list[str]] = {}
     for name in wanted_versions(services, request.get("version"), request.get("versions")):

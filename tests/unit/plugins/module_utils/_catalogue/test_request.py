@@ -104,6 +104,13 @@ def test_a_way_back_needs_no_version() -> None:
     assert request_problems({**GOOD, "kind": "rollback", "version": ""}) == []
 
 
+def test_a_way_back_goes_to_all_regions_at_once_and_is_not_refused_for_its_forks() -> None:
+    request = {**GOOD, "kind": "rollback", "forks": 1}
+    assert request_problems(request) == []
+    assert request_warnings(request) == ["--forks: 1 is less than the 2 regions, so some go back after others."]
+    assert request_warnings({**request, "forks": 2}) == []
+
+
 @pytest.mark.parametrize(
     ("waves", "regions", "largest"),
     [([1, 2, "100%"], 6, 3), ([1], 6, 1), (["50%"], 4, 2), (["10%"], 4, 1), ([1, "100%"], 2, 1), ([10], 3, 3)],
