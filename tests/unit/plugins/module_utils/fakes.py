@@ -19,9 +19,8 @@ import uuid
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import Answer, NoAnswer, Request
+from fake_objects import Json, Path, bare, dotted, leaves, merged, overlaid, remove
 
-Json = dict[str, t.Any]
-Path = tuple[str, ...]
 #: Called with every request, before it acts or after it has. It may answer or raise in the server's place.
 Fault = t.Callable[[Request], Answer | None]
 
@@ -158,7 +157,7 @@ class FakeKube:
 
     def change(self, ref: Ref, manager: str = "somebody", **fields: t.Any) -> Json:
         """Merge top-level fields as another manager."""
-        return self.put(_merge(self.take(ref), fields), manager)
+        return self.put(merged(self.take(ref), fields), manager)
 
     def writes(self) -> list[Request]:
         """Requests that meant to change something."""
@@ -267,7 +266,7 @@ class FakeKube:
         if stored is None:
             return _not_found(ref)
         stale = _stale(ref, stored, body)
-        return stale or self._keep(ref, _merge(stored.obj, body), stored, request=request, operation="Update")
+        return stale or self._keep(ref, merged(stored.obj, body), stored, request=request, operation="Update")
 
     def _delete(self, ref: Ref, body: Json, request: Request) -> Answer:
         stored = self.stored.get(ref)
@@ -288,26 +287,26 @@ class FakeKube:
         if ref.namespace and ref.namespace not in self.namespaces:
             return _status(404, "NotFound", f'namespaces "{ref.namespace}" not found')
         me = (request.query["fieldManager"], "Apply")
-        wanted = dict(_leaves(body))
+        wanted = dict(leaves(body))
         if stored is None:
             return self._keep(ref, body, None, request=request, operation="Apply", status=201)
         stale = _stale(ref, stored, body)
         if stale:
             return stale
-        have = dict(_leaves(stored.obj))
+        have = dict(leaves(stored.obj))
         causes = []
         for path, value in wanted.items():
             others = sorted(owner for owner in stored.owners.get(path, set()) if owner != me)
             if others and have.get(path) != value:
                 message = f'conflict with "{others[0][0]}" using {ref.api_version}'
-                causes.append({"reason": "FieldManagerConflict", "message": message, "field": _dotted(path)})
+                causes.append({"reason": "FieldManagerConflict", "message": message, "field": dotted(path)})
         if causes and request.query.get("force") != "true":
             return _status(409, "Conflict", f"Apply failed with {len(causes)} conflicts", causes)
-        merged = _overlay(stored.obj, body)
+        result = overlaid(stored.obj, body)
         for path, owners in stored.owners.items():
             if owners == {me} and path not in wanted:
-                _remove(merged, path)
-        return self._keep(ref, merged, stored, request=request, operation="Apply", applied=set(wanted))
+                remove(result, path)
+        return self._keep(ref, result, stored, request=request, operation="Apply", applied=set(wanted))
 
     def _keep(
         self,
@@ -340,7 +339,7 @@ class FakeKube:
         was = old.obj if old else None
         meta = obj.setdefault("metadata", {})
         meta["uid"] = was["metadata"]["uid"] if was else str(uuid.uuid4())
-        same = was is not None and _bare(was) == _bare(obj)
+        same = was is not None and bare(was) == bare(obj)
         if was is not None and same:
             meta["resourceVersion"] = was["metadata"]["resourceVersion"]
         else:
@@ -393,9 +392,9 @@ def answer_with(status: int, times: int = 1, method: str = "", path: str = "") -
 def _owners(
     obj: Json, old: Stored | None, manager: tuple[str, str], applied: set[Path] | None
 ) -> dict[Path, set[tuple[str, str]]]:
-    before = dict(_leaves(old.obj)) if old else {}
+    before = dict(leaves(old.obj)) if old else {}
     owners: dict[Path, set[tuple[str, str]]] = {}
-    for path, value in _leaves(obj):
+    for path, value in leaves(obj):
         known = set(old.owners.get(path, set())) if old else set()
         if applied is not None:
             known.discard(manager)
@@ -457,71 +456,6 @@ def _stale(ref: Ref, stored: Stored, body: Json) -> Answer | None:
         return None
     text = "the object has been modified; please apply your changes to the latest version and try again"
     return _status(409, "Conflict", f'Operation cannot be fulfilled on {ref.kind} "{ref.name}": {text}')
-
-
-def _merge(old: t.Any, patch: t.Any) -> t.Any:
-    """RFC 7386."""
-    if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
-    merged = copy.deepcopy(old) if isinstance(old, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = _merge(merged.get(key), value)
-    return merged
-
-
-def _named(value: t.Any) -> bool:
-    """Whether the list is a map by name, as containers and ports are."""
-    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) and "name" in item for item in value)
-
-
-def _leaves(obj: t.Any, path: Path = ()) -> t.Iterator[tuple[Path, t.Any]]:
-    if path in (("apiVersion",), ("kind",), ("status",)) or (len(path) == 2 and path[0] == "metadata" and _fixed(path)):
-        return
-    if isinstance(obj, dict) and obj:
-        for key, value in obj.items():
-            yield from _leaves(value, (*path, key))
-    elif _named(obj) and "rules" not in path:
-        for item in obj:
-            yield from _leaves(item, (*path, f"[{item['name']}]"))
-    else:
-        yield path, obj
-
-
-def _fixed(path: Path) -> bool:
-    return path[1] not in ("labels", "annotations", "finalizers", "ownerReferences")
-
-
-def _overlay(old: t.Any, new: t.Any) -> t.Any:
-    if isinstance(old, dict) and isinstance(new, dict):
-        return {**copy.deepcopy(old), **{key: _overlay(old.get(key), value) for key, value in new.items()}}
-    if _named(old) and _named(new):
-        mine = {item["name"]: item for item in new}
-        kept = [_overlay(item, mine.pop(item["name"])) if item["name"] in mine else item for item in old]
-        return copy.deepcopy(kept) + list(mine.values())
-    return copy.deepcopy(new)
-
-
-def _remove(obj: t.Any, path: Path) -> None:
-    for step in path[:-1]:
-        if isinstance(obj, list):
-            obj = next((item for item in obj if step == f"[{item.get('name')}]"), {})
-        else:
-            obj = obj.get(step, {})
-    if isinstance(obj, dict):
-        obj.pop(path[-1], None)
-
-
-def _dotted(path: Path) -> str:
-    return "." + ".".join(path)
-
-
-def _bare(obj: Json) -> Json:
-    """Without what the server writes by itself."""
-    meta = {key: value for key, value in obj["metadata"].items() if key not in ("resourceVersion", "generation", "uid")}
-    return {**obj, "metadata": meta}
 
 
 def _json(status: int, body: t.Any) -> Answer:
