@@ -59,6 +59,9 @@ def reader(site: Site) -> pathlib.Path:
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": USER}],
         }
     )
+    mine = Kube(path)
+    # `view` is filled by a controller some seconds after the API server is there.
+    mine.wait(f"rights of {USER}", lambda: bool(mine.list("apps/v1", "Deployment") or True), 60)
     return path
 
 

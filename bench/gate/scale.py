@@ -161,7 +161,7 @@ def rows(calls: c.Sequence[Call]) -> list[Row]:
     """Few beside many: the same requests, soon after the last is ready, in little memory."""
     made = []
     few = [call for call in calls if call.deployments == _FEW]
-    least = min((call.asked for call in few), default=0)
+    least = min((call.asked for call in few if call.verdict == "pass"), default=0)
     for number, goals in (
         (_FEW, (Goal(), Goal(), Goal())),
         (_MANY, (Goal(least + 0.5, least), Goal(_LATE_S), Goal(_MEMORY_MB))),

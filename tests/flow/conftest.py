@@ -17,19 +17,36 @@ def flow(tmp_path: pathlib.Path) -> Flow:
     return Flow(tmp_path)
 
 
+def _copy(home: pathlib.Path, flow: Flow) -> Flow:
+    for region in (*REGIONS, "fleet"):
+        shutil.copy(home / f"{region}.json", flow.home)
+    return flow
+
+
+def _release(flow: Flow, version: str) -> pathlib.Path:
+    done = flow.run("deploy", "-e", f"release_version={version}")
+    assert done.code == 0, done.output
+    return flow.home
+
+
+# Made once, because each release takes as long as a test.
 @pytest.fixture(scope="session")
-def twice_released(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """Regions after v1 and v2: made once, because each release takes as long as a test."""
-    made = Flow(tmp_path_factory.mktemp("twice"))
-    for version in ("v1", "v2"):
-        done = made.run("deploy", "-e", f"release_version={version}")
-        assert done.code == 0, done.output
-    return made.home
+def after_v1(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    return _release(Flow(tmp_path_factory.mktemp("once")), "v1")
+
+
+@pytest.fixture(scope="session")
+def after_v2(tmp_path_factory: pytest.TempPathFactory, after_v1: pathlib.Path) -> pathlib.Path:
+    return _release(_copy(after_v1, Flow(tmp_path_factory.mktemp("twice"))), "v2")
 
 
 @pytest.fixture
-def released(flow: Flow, twice_released: pathlib.Path) -> Flow:
+def stands(flow: Flow, after_v1: pathlib.Path) -> Flow:
+    """A flow of its own, after v1."""
+    return _copy(after_v1, flow)
+
+
+@pytest.fixture
+def released(flow: Flow, after_v2: pathlib.Path) -> Flow:
     """A flow of its own, after v1 and v2."""
-    for region in (*REGIONS, "fleet"):
-        shutil.copy(twice_released / f"{region}.json", flow.home)
-    return flow
+    return _copy(after_v2, flow)

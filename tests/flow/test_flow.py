@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from flow_runner import Flow
+from flow_runner import REGIONS, Flow
 
 V1 = ("-e", "release_version=v1")
 V2 = ("-e", "release_version=v2")
@@ -39,8 +39,15 @@ def test_deploy_again_and_roll_back(flow: Flow) -> None:
     back = flow.run("rollback")
     assert back.code == 0, back.output
     assert set(back.versions().values()) == {"v1"}
-    gates = [call["step"] for call in back.calls if call["module"] == "k8s_traffic" and call["state"] == "shifted"]
-    assert gates[:2] == ["core-api 100 %", "reference-data 100 %"]
+    shifts = [call for call in back.calls if call["module"] == "k8s_traffic" and call["state"] == "shifted"]
+    for region in REGIONS:
+        assert [call["step"] for call in shifts if call["region"] == region] == [
+            "core-api 100 %",
+            "reference-data 100 %",
+        ]
+    # All regions at once: the others begin long before the first has ended.
+    first_end = next(number for number, call in enumerate(back.calls) if call["step"] == "bake")
+    assert {call["region"] for call in back.calls[:first_end] if call["step"] == "prepare core-api"} == set(REGIONS)
 
 
 def test_a_refusal_anywhere_and_nobody_starts(flow: Flow) -> None:
@@ -58,9 +65,8 @@ def test_bad_input_is_one_sentence_before_anything(flow: Flow) -> None:
     assert done.calls == []
 
 
-def test_first_wave_bad_leaves_the_others_untouched(flow: Flow) -> None:
-    flow.run("deploy", *V1)
-    done = flow.run("deploy", *V2, faults={"us-east-1": {"gate": "core-api 10 %"}})
+def test_first_wave_bad_leaves_the_others_untouched(stands: Flow) -> None:
+    done = stands.run("deploy", *V2, faults={"us-east-1": {"gate": "core-api 10 %"}})
     assert done.code == 2, done.output
     assert done.verdicts() == {"us-east-1": "taken_back", "eu-west-1": "untouched", "ap-northeast-1": "untouched"}
     assert set(done.versions().values()) == {"v1"}
@@ -78,9 +84,8 @@ def test_first_wave_bad_leaves_the_others_untouched(flow: Flow) -> None:
     assert len([line for line in done.output.splitlines() if "FAILED!" in line and sentence in line]) == 1
 
 
-def test_first_wave_stuck_and_the_fleet_still_decides(flow: Flow) -> None:
-    flow.run("deploy", *V1)
-    done = flow.run("deploy", *V2, faults={"us-east-1": {"gate": "core-api 10 %", "restore": True}})
+def test_first_wave_stuck_and_the_fleet_still_decides(stands: Flow) -> None:
+    done = stands.run("deploy", *V2, faults={"us-east-1": {"gate": "core-api 10 %", "restore": True}})
     assert done.code == 2, done.output
     assert done.verdicts() == {"us-east-1": "stuck", "eu-west-1": "untouched", "ap-northeast-1": "untouched"}
     assert done.report is not None
@@ -92,16 +97,15 @@ def test_first_wave_stuck_and_the_fleet_still_decides(flow: Flow) -> None:
         ("fleet", "release_journal", "decided"),
         ("us-east-1", "k8s_traffic", "restored"),
     ]
-    refused = flow.run("deploy", *V2)
+    refused = stands.run("deploy", *V2)
     assert refused.code == 2
     assert "is unfinished since" in refused.output
     assert "run recover.yml first" in refused.output
 
 
-def test_second_wave_bad_takes_everything_back(flow: Flow) -> None:
+def test_second_wave_bad_takes_everything_back(stands: Flow) -> None:
     """One region of the wave is bad at once while its neighbour is busy: the bad one is back before that one ends."""
-    flow.run("deploy", *V1)
-    done = flow.run("deploy", *V2, faults={"eu-west-1": {"gate": "prepare core-api"}, "ap-northeast-1": {"slow": 2}})
+    done = stands.run("deploy", *V2, faults={"eu-west-1": {"gate": "prepare core-api"}, "ap-northeast-1": {"slow": 2}})
     assert done.code == 2, done.output
     assert done.verdicts() == {"us-east-1": "taken_back", "eu-west-1": "taken_back", "ap-northeast-1": "taken_back"}
     assert set(done.versions().values()) == {"v1"}
@@ -118,40 +122,35 @@ def test_second_wave_bad_takes_everything_back(flow: Flow) -> None:
     assert back < busy
 
 
-def test_a_released_region_that_turns_bad_stops_the_next_wave(flow: Flow) -> None:
-    flow.run("deploy", *V1)
-    done = flow.run("deploy", *V2, faults={"us-east-1": {"gate": "judge"}})
+def test_a_released_region_that_turns_bad_stops_the_next_wave(stands: Flow) -> None:
+    done = stands.run("deploy", *V2, faults={"us-east-1": {"gate": "judge"}})
     assert done.code == 2, done.output
     assert done.verdicts()["us-east-1"] == "taken_back"
     assert set(done.versions().values()) == {"v1"}
 
 
-def test_a_limited_release_follows_the_same_rules(flow: Flow) -> None:
-    flow.run("deploy", *V1)
-    done = flow.run("deploy", *V2, "--limit", "eu-west-1")
+def test_a_limited_release_follows_the_same_rules(stands: Flow) -> None:
+    done = stands.run("deploy", *V2, "--limit", "eu-west-1")
     assert done.code == 0, done.output
     assert done.versions() == {"us-east-1": "v1", "eu-west-1": "v2", "ap-northeast-1": "v1"}
 
 
-def test_a_way_back_that_fails_is_stuck_and_not_undone(flow: Flow) -> None:
-    flow.run("deploy", *V1)
-    flow.run("deploy", *V2)
-    done = flow.run("rollback", faults={"eu-west-1": {"gate": "prepare core-api"}})
+def test_a_way_back_that_fails_is_stuck_and_not_undone(released: Flow) -> None:
+    done = released.run("rollback", faults={"eu-west-1": {"gate": "prepare core-api"}})
     assert done.code == 2, done.output
     # The region that got back stays back: it is not sent to the version it left.
     assert (done.verdicts()["us-east-1"], done.verdicts()["eu-west-1"]) == ("released", "stuck")
     assert not [call for call in done.calls if call["state"] == "restored"]
 
 
-def test_all_regions_go_back_to_the_same_revision(flow: Flow) -> None:
+def test_all_regions_go_back_to_the_same_revision(stands: Flow) -> None:
     """One region has a revision that the others do not have."""
-    flow.run("deploy", *V1)
-    flow.run("deploy", *V2, "--limit", "us-east-1")
-    refused = flow.run("rollback", "-e", "revision=2")
+    stands.run("deploy", *V2, "--limit", "us-east-1")
+    refused = stands.run("rollback", "-e", "revision=2")
     assert refused.code == 2, refused.output
     assert "the rollback was refused: revision: 2 is not kept in eu-west-1 (kept: 1)" in refused.output
     assert not [call for call in refused.calls if call["state"] in ("opened", "shifted")]
-    back = flow.run("rollback")
+    back = stands.run("rollback")
     assert back.code == 0, back.output
     assert set(back.versions().values()) == {"v1"}
     read = {call["region"]: call["number"] for call in back.calls if call["number"] and call["state"] == "read"}
