@@ -136,7 +136,8 @@ class Peer:
             return
         path = self._folder / site.name / "all.yaml"
         path.write_text(yaml.safe_dump_all(objects), encoding="utf-8")
-        self._call(site, "apply", "--server-side", "-f", str(path))
+        # `rollout undo` has written as a manager of another name.
+        self._call(site, "apply", "--server-side", "--force-conflicts", "-f", str(path))
         self._wait_for_rollouts(site)
 
     def _back(self, site: Site) -> None:

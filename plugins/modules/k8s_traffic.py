@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Pincex release engineering
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read, shift, probe and take back the traffic of services in one region."""
+"""Read, shift, probe and take back the traffic of services in one region, and count what is left of it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ description:
   - A slot gets more traffic only when enough of its pods are ready at that instant. On the way back one is enough,
     because the answers of the version that is left are worse than slow ones; fewer than the larger slot has, for the
     share that it gets, is said as a warning.
+  - Connections that are open when the traffic moves stay with the old slot until their clients close them or its pods
+    end. O(state=drained) counts them.
 author:
   - Pincex release engineering (@pincex)
 extends_documentation_fragment:
@@ -32,6 +34,7 @@ attributes:
     support: full
     details:
       - Nothing is sent through the data plane, so RV(answers) is empty.
+      - O(state=drained) counts once and waits for nothing.
 options:
   state:
     description: What to do.
@@ -44,6 +47,9 @@ options:
       restored: Take back what O(release) did to the traffic here. The undone version gets weight 0, whoever gave it
         more. A route that the release made is removed. A route that cannot be taken back, for example because the
         old slot has no ready pod, does not keep the others; the task then fails and names it.
+      drained: Change nothing; count O(connections) until there are none or O(drain_s) is over. It fails neither because
+        of connections that are left nor because nothing can be counted; RV(warnings) says so. It asks no API
+        server, and needs no O(release) and no lock.
   routes:
     description:
       - With O(state=read) names of routes.
@@ -53,7 +59,7 @@ options:
       - With O(state=probed) mappings of C(name), C(slot) and C(version).
       - Both take C(kind), C(HTTPRoute) (the default) or C(Service). A Service has weights 100 and 0 only, no
         C(hostnames) and no C(parent), and may have a C(probe_url), where the controller reaches it without a gateway.
-      - Not used with O(state=restored).
+      - Not used with O(state=restored) and O(state=drained).
     type: list
     elements: raw
     default: []
@@ -80,6 +86,57 @@ options:
       ca_cert:
         description: File with the certificate authority of an C(https) gateway.
         type: path
+  connections:
+    description: What O(state=drained) counts, one slot for each service. Not used with another state.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      service:
+        description: The service.
+        type: str
+        required: true
+      slot:
+        description: The slot that has no traffic any more.
+        type: str
+        required: true
+        choices: [blue, green]
+      query:
+        description:
+          - PromQL that gives the number of open connections of the slot, as one series or a scalar.
+          - No series is not 0, because a wrong name gives none either. Where the series end with the last connection,
+            write V(or vector(0\)) at the end.
+        type: str
+        required: true
+  prometheus:
+    description: Where the O(connections) are counted. Needed with O(state=drained).
+    type: dict
+    suboptions:
+      url:
+        description: Its address, with the path in front of C(/api/v1) if there is one.
+        type: str
+        required: true
+      ca_cert:
+        description: A file with the authorities to trust.
+        type: path
+      token_file:
+        description: A file with a bearer token, read again for every query.
+        type: path
+      headers:
+        description: Headers to send, for example for a tenant.
+        type: dict
+      timeout_s:
+        description: How long one answer may take. It may take so much longer than O(drain_s).
+        type: float
+        default: 2.0
+      stale_s:
+        description: Not used here. The option is there because M(pincex.zero_downtime.k8s_rollout_gate) has it.
+        type: float
+        default: 30.0
+  drain_s:
+    description: How long O(state=drained) waits at most, in seconds. With 0 it counts once.
+    type: float
+    default: 60.0
 seealso:
   - module: pincex.zero_downtime.k8s_revision
   - module: pincex.zero_downtime.k8s_rollout_gate
@@ -145,6 +202,19 @@ EXAMPLES = r"""
     context: us-east-1
     namespace: exchange
   when: region is defined
+
+- name: Wait until nobody is connected to the old slot any more
+  pincex.zero_downtime.k8s_traffic:
+    state: drained
+    connections:
+      - service: statements
+        slot: blue
+        query: sum(open_connections{service="statements",slot="blue"})
+    prometheus:
+      url: http://198.18.1.2:9090
+    drain_s: 60
+    context: us-east-1
+    namespace: exchange
 """
 
 RETURN = r"""
@@ -172,17 +242,28 @@ proofs:
   returned: always
   type: dict
   sample: {core-api: [answers], matching-engine: [endpoints, answers]}
+connections:
+  description:
+    - The last count of O(state=drained) for each service. C(left) is null and C(observed) is false when there was no
+      number.
+  returned: always
+  type: dict
+  sample: {statements: {slot: blue, left: 14, observed: true}}
 kept:
   description: A sentence for everything that O(state=restored) left as somebody else made it.
   returned: always
   type: list
   elements: str
 warnings:
-  description: Slots that O(state=restored) gave traffic to although they have fewer ready pods than they should.
+  description:
+    - Slots that O(state=restored) gave traffic to although they have fewer ready pods than they should.
+    - Slots that O(state=drained) leaves with open connections, or of which it could not count them.
   returned: always
   type: list
   elements: str
-  sample: ["us-east-1: route core-api: blue takes 100 % of the traffic with 1 ready pods and should have 2"]
+  sample:
+    - "us-east-1: route core-api: blue takes 100 % of the traffic with 1 ready pods and should have 2"
+    - "us-east-1: statements: 14 connections of blue are still open after 60 s; they end with its pods"
 error:
   description: What went wrong.
   returned: failure

@@ -242,11 +242,14 @@ before:
 finish:
   description:
     - What is left to do when the release is kept. C(fields) before it ends, C(standby) fields after the warm standby.
+    - C(connections) are those to count before the latter, as M(pincex.zero_downtime.k8s_traffic) takes them.
     - C(services) are those that it moved.
   returned: always
   type: dict
 standby:
-  description: The warm standby that has not ended, with C(release), C(until) in unix seconds, and C(fields) to set.
+  description:
+    - The warm standby that has not ended, with C(release), C(until) in unix seconds, C(fields) to set, and the
+      C(connections) to count before that.
   returned: always
   type: dict
 revisions:

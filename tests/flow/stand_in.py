@@ -5,7 +5,7 @@
 
 It lets the playbooks run from end to end without a cluster, with regions that refuse, fail or get stuck on command. The
 file `faults.json` says what goes wrong: {"us-east-1": {"gate": "core-api 10 %", "restore": true, "open": "reason",
-"routes": true}, "fleet": {"decide": "lost"}}.
+"routes": true, "connections": ["sentence"], "drained": "reason"}, "fleet": {"decide": "lost"}}.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ State = dict[str, t.Any]
 LOGGED = (
     *("state", "kind", "step", "scope", "decision", "outcome"),
     *("routes", "services", "allow_live", "number"),
+    *("connections", "drain_s"),
 )
 
 
@@ -140,6 +141,10 @@ def k8s_traffic(args: State, state: State, faults: State, check: bool) -> State:
             raise Refusal("the API server is gone")
         state["weights"] = state["before"]["weights"]
         return {"kept": []}
+    if args["state"] == "drained":
+        if faults.get("drained"):
+            raise Refusal(faults["drained"])
+        return {"connections": {}, "warnings": faults.get("connections", [])}
     if args["state"] == "shifted":
         for route in args["routes"]:
             assert sum(int(weight) for weight in route["weights"].values()) == 100
@@ -215,7 +220,8 @@ def _closed(args: State, state: State, faults: State) -> State:
         state["revisions"][str(number)] = kept
     left = (state.get("finish") or {}).get("standby") if args["outcome"] == "released" else None
     if left:
-        state["standby"] = {"release": state["open"], "until": time.time() + 60, "fields": left}
+        counted = state["finish"].get("connections", [])
+        state["standby"] = {"release": state["open"], "until": time.time() + 60, "fields": left, "connections": counted}
     state["open"] = None
     return {"standby": state["standby"]}
 

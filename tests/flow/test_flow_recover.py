@@ -134,3 +134,37 @@ def test_a_deploy_goes_without_a_region_only_when_it_is_named(flow: Flow) -> Non
     assert "without eu-west-1" in done.output
     assert done.versions()["us-east-1"] == "v1"
     assert done.regions["eu-west-1"]["open"] is None
+
+
+def test_old_connections_are_counted_before_the_old_slots_go_and_waited_for_after_a_release(released: Flow) -> None:
+    old = {"service": "core-api", "slot": "blue", "query": "as it was"}
+    fields = [{"kind": "Deployment", "name": "core-api-blue", "path": "spec.replicas", "value": 0}]
+    rewrite(released, "us-east-1", standby={"release": "r0", "until": 0, "fields": fields, "connections": [old]})
+    services = {
+        "core-api": {"image": "x", "strategy": "blue_green", "hostnames": ["x.lab"], "connections": 'open{s="$slot"}'}
+    }
+    more = ("--limit", "us-east-1", "-e", json.dumps({"services": services, "gate_profiles": {"default": {}}}))
+    sentence = "us-east-1: core-api: 14 connections of blue are still open"
+    faults = {"us-east-1": {"connections": [sentence, "us-east-1: and another"]}}
+
+    done = released.run("deploy", "-e", "release_version=v3", *more, faults=faults)
+    assert done.code == 0, done.output
+    assert f"warning: {sentence}\nwarning: us-east-1: and another\n" in done.output
+    counts = [call for call in done.calls if call["state"] == "drained"]
+    new = {"service": "core-api", "slot": "green", "query": 'open{s="green"}'}
+    assert [(call["connections"], call["drain_s"]) for call in counts] == [([old], 0), ([new], 60)]
+    # Under no lock.
+    for count in counts:
+        ahead = [call for call in done.calls if call["kind"] == "standby" and call["at"] < count["at"]]
+        assert ahead[-1]["check"]
+        assert len([call for call in ahead if not call["check"]]) == counts.index(count)
+    assert done.regions["us-east-1"]["standby"] is None
+
+    # Nobody waits for a recovery, and a count that cannot be had keeps no slot up.
+    rewrite(released, "us-east-1", standby={"release": "r0", "until": 0, "fields": fields, "connections": [old]})
+    ended = released.run("recover", faults={"us-east-1": {"drained": "prometheus.ca_cert: x is not a file"}})
+    assert ended.code == 0, ended.output
+    sentence = "warning: us-east-1: the connections of the old slots were not counted: prometheus.ca_cert: x is not"
+    assert sentence in " ".join(ended.output.split())
+    assert [call["drain_s"] for call in ended.calls if call["state"] == "drained"] == [0]
+    assert ended.regions["us-east-1"]["standby"] is None

@@ -134,21 +134,21 @@ def _check_problems(kind: str, option: str, check: t.Any) -> list[str]:
         problems.append(f"{option} ({name}): give either url or tcp.")
     for key, value in check.items():
         try:
-            _filled(value, dict.fromkeys(_PLACEHOLDERS, "s"))
+            filled(value, dict.fromkeys(_PLACEHOLDERS, "s"))
         except (KeyError, ValueError):
-            filled = ", ".join(f"${placeholder}" for placeholder in _PLACEHOLDERS)
-            problems.append(f"{option}.{key} ({name}): only {filled} are filled in; write $$ for a dollar sign.")
+            known_names = ", ".join(f"${placeholder}" for placeholder in _PLACEHOLDERS)
+            problems.append(f"{option}.{key} ({name}): only {known_names} are filled in; write $$ for a dollar sign.")
     return problems
 
 
-def _filled(value: t.Any, names: Mapping[str, str]) -> t.Any:
+def filled(value: t.Any, names: Mapping[str, str]) -> t.Any:
     """The value with every placeholder in its texts replaced. Raises KeyError or ValueError for an unknown one."""
     if isinstance(value, str):
         return string.Template(value).substitute(names)
     if isinstance(value, Mapping):
-        return {key: _filled(item, names) for key, item in value.items()}
+        return {key: filled(item, names) for key, item in value.items()}
     if isinstance(value, list):
-        return [_filled(item, names) for item in value]
+        return [filled(item, names) for item in value]
     return value
 
 
@@ -199,9 +199,9 @@ def checks_of(profile: Mapping[str, t.Any], names: Mapping[str, str]) -> dict[st
             if alone and kind == "metrics" and "max" not in check and "min" not in check:
                 continue
             dropped = (compares, "rank_test") if alone else ()
-            filled = _filled({key: value for key, value in check.items() if key not in dropped}, names)
+            asked = filled({key: value for key, value in check.items() if key not in dropped}, names)
             service = names["service"]
-            found[kind].append({**filled, "name": f"{service} {check['name']}", "service": service})
+            found[kind].append({**asked, "name": f"{service} {check['name']}", "service": service})
     return found
 
 

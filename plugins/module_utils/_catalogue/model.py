@@ -11,6 +11,7 @@ import re
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.connections import query_problem
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.tiers import CycleError, tiers_of
 
 STRATEGIES: t.Final[Mapping[str, tuple[int, ...]]] = {
@@ -75,6 +76,7 @@ class Service:
     template: str | None = None
     traffic: str = "route"
     probe_url: str | None = None
+    connections: str | None = None
 
 
 PROBES: t.Final[Mapping[str, t.Any]] = {
@@ -179,6 +181,9 @@ def _entry_problems(name: str, entry: t.Any, gate_profiles: Mapping[str, t.Any] 
     grace, prestop = entry.get("grace_s", Service.grace_s), entry.get("prestop_s", Service.prestop_s)
     if _is_int(grace, 1) and _is_int(prestop, 0) and int(grace) <= int(prestop):
         problems.append(f"{option}.grace_s: {grace} leaves no time after prestop_s ({prestop}) to finish requests.")
+    if entry.get("connections") is not None:
+        problem = query_problem(entry["connections"])
+        problems += [f"{option}.connections: {problem}."] if problem else []
     profile = entry.get("gate_profile", "default")
     if gate_profiles is not None and profile not in gate_profiles:
         problems.append(f"{option}.gate_profile: unknown profile {profile}{_hint(str(profile), gate_profiles)}.")

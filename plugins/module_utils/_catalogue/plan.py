@@ -16,6 +16,7 @@ import typing as t
 from collections.abc import Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue import gates
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.connections import watched
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.manifests import (
     DIGEST_ANNOTATION,
     NAME_LABEL,
@@ -144,6 +145,7 @@ def make_plan(
         "finish": {
             "fields": [field for move in moves for field in _finish(move, situation)],
             "standby": [field for move in moves for field in _standby(move, situation)],
+            "connections": [entry for move in moves for entry in _connections(move, situation)],
             "services": [move.service.name for move in moves],
         },
     }
@@ -262,6 +264,14 @@ def _standby(move: Move, situation: Situation) -> list[JsonObject]:
     old = f"{move.service.name}-{move.source}"
     hpa = situation.find("HorizontalPodAutoscaler", old)
     return [*(_free(old, hpa["spec"]) if hpa is not None else ()), _scale(old, 0)]
+
+
+def _connections(move: Move, situation: Situation) -> list[JsonObject]:
+    """What counts the connections that stay with the old slot until they end, or its pods do."""
+    query = move.service.connections
+    if query is None or move.source is None or move.in_place:
+        return []
+    return [watched(query, move.service.name, move.source, situation.namespace, situation.region)]
 
 
 def _free(name: str, spec: Mapping[str, t.Any]) -> list[JsonObject]:
@@ -400,8 +410,11 @@ def _steps(tier: list[Move], situation: Situation) -> list[JsonObject]:
 
 
 def _bake(moves: list[Move], situation: Situation) -> list[JsonObject]:
-    """The region's own gate after all steps: everything that moved is watched once more, together."""
-    return [{"name": "bake", "gate": _gate(moves, situation, "bake_s", trip=True)}] if moves else []
+    """The region's own gate after all steps: everything that moved is watched once more, together. On readiness alone
+    the last step's gate has said it already."""
+    if not moves or not situation.gated_on_metrics:
+        return []
+    return [{"name": "bake", "gate": _gate(moves, situation, "bake_s", trip=True)}]
 
 
 def _route(move: Move, weight: int) -> JsonObject:

@@ -61,13 +61,13 @@ def rollback_plan(
         count = max(live_count, int(slot.get("replicas") or 0), 1)
         moves.append(Move(service, str(slot["version"]), was, now, target, count))
     situation = Situation(before, manifests, profiles, gated_on_metrics=False)
-    order = tiers_of({name: service.depends_on for name, service in services.items()})
+    tiers = tiers_of({name: service.depends_on for name, service in services.items()})
     strangers = [move.service.name for move in moves if move.service.name not in services]
-    order = [*order, strangers] if strangers else order
-    # Who depends on others leaves the new version first.
+    # One tier: what it goes back to has stood together before. Who depends on others leaves the new version first.
+    together = [[*strangers, *(name for tier in reversed(tiers) for name in tier)]]
     strange = [name for name in only if name not in (revision.get("services") or {})]
     problems = [f"rollback_services: the revision knows no service {', '.join(strange)}."] if strange else []
-    return make_plan(moves, order, list(reversed(order)), situation), problems
+    return make_plan(moves, together, together, situation), problems
 
 
 def _mark(document: Mapping[str, t.Any], name: str, slot: str) -> str | None:

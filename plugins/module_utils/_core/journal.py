@@ -80,14 +80,15 @@ def before_of(data: Data) -> JsonObject | None:
 
 def finish_of(data: Data) -> JsonObject:
     """What is left to do when the release is kept: `fields` before it ends, `standby` fields after the warm standby,
-    and the `services` that it moved."""
-    empty: JsonObject = {"fields": [], "standby": [], "services": []}
+    the `connections` to count before these, and the `services` that it moved."""
+    empty: JsonObject = {"fields": [], "standby": [], "connections": [], "services": []}
     return {**empty, **unpack(data["finish"])} if "finish" in data else empty
 
 
 def standby_of(data: Data) -> JsonObject | None:
-    """The warm standby that has not ended: `release`, `until` (unix seconds) and `fields`."""
-    return t.cast("JsonObject", json.loads(data["standby"])) if "standby" in data else None
+    """The warm standby that has not ended: `release`, `until` (unix seconds), `fields`, and the `connections` to count
+    before these (`service`, `slot`, `query`; none in a record that is older than they are)."""
+    return {"connections": [], **json.loads(data["standby"])} if "standby" in data else None
 
 
 def decision_of(data: Data) -> Decision | None:

@@ -16,32 +16,20 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import 
     counter_check,
     health_check,
     metric_check,
+    prometheus,
     replay,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.check import Checker
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide import Rules
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_workload import KINDS, Grace, Wanted
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.gate import Question
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.prometheus import (
-    HttpTransport,
-    MetricProvider,
-    Prometheus,
-)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.prometheus import MetricProvider, Prometheus
 
 Params = Mapping[str, t.Any]
 
 _GRACE: t.Final = {
     field.name: {"type": "int" if isinstance(field.default, int) else "float", "default": field.default}
     for field in dataclasses.fields(Grace)
-}
-
-_PROMETHEUS: t.Final = {
-    "url": {"type": "str", "required": True},
-    "ca_cert": {"type": "path"},
-    "token_file": {"type": "path"},
-    "headers": {"type": "dict", "no_log": True},
-    "timeout_s": {"type": "float", "default": 2.0},
-    "stale_s": {"type": "float", "default": 30.0},
 }
 
 _WORKLOAD: t.Final = {
@@ -74,7 +62,7 @@ ARGUMENT_SPEC: t.Final[dict[str, dict[str, t.Any]]] = merge(
         "metrics": _list_of(metric_check.SPEC),
         "counters": _list_of(counter_check.SPEC),
         "health": _list_of(health_check.SPEC),
-        "prometheus": {"type": "dict", "options": _PROMETHEUS},
+        "prometheus": {"type": "dict", "options": prometheus.SPEC},
         "observe_s": {"type": "float", "default": 0.0},
         "interval_s": {"type": "float", "default": 5.0},
         "deadline_s": {"type": "float", "default": 300.0},
@@ -141,14 +129,7 @@ def provider_of(params: Params, clock: Clock) -> Prometheus | None:
     options = params["prometheus"]
     if not (params["metrics"] or params["counters"]) or not options:
         return None
-    return Prometheus(
-        options["url"],
-        clock,
-        HttpTransport(clock, options["ca_cert"]),
-        headers={name: str(value) for name, value in (options["headers"] or {}).items()},
-        token_file=options["token_file"],
-        timeout_s=options["timeout_s"],
-    )
+    return prometheus.connect(options, clock)
 
 
 def metric_checkers_of(params: Params, provider: MetricProvider | None, since: float | None) -> list[Checker]:

@@ -26,6 +26,16 @@ except ImportError:
 
 JsonObject = dict[str, t.Any]
 
+#: The option `prometheus` of a module.
+SPEC: t.Final = {
+    "url": {"type": "str", "required": True},
+    "ca_cert": {"type": "path"},
+    "token_file": {"type": "path"},
+    "headers": {"type": "dict", "no_log": True},
+    "timeout_s": {"type": "float", "default": 2.0},
+    "stale_s": {"type": "float", "default": 30.0},
+}
+
 #: An hour of raw samples, or a page of a range query, of some dozen series.
 _LARGEST_ANSWER: t.Final = 64_000_000
 #: Steps in one range query; Prometheus refuses more than 11,000.
@@ -212,6 +222,18 @@ class Prometheus:
             return {}
         # Read for every query: it may be renewed on disk. An OSError names the file and never what is in it.
         return {"Authorization": f"Bearer {pathlib.Path(self._token_file).read_text(encoding='utf-8').strip()}"}
+
+
+def connect(options: Mapping[str, t.Any], clock: Clock) -> Prometheus:
+    """The Prometheus of these options. Nothing is asked yet. Raises OptionError naming the option."""
+    return Prometheus(
+        options["url"],
+        clock,
+        HttpTransport(clock, options["ca_cert"]),
+        headers={name: str(value) for name, value in (options["headers"] or {}).items()},
+        token_file=options["token_file"],
+        timeout_s=options["timeout_s"],
+    )
 
 
 def _data(status: int, body: bytes, query: str, option: str) -> JsonObject | Reading:

@@ -22,7 +22,10 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import ReleaseRef
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store import Data
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.decide_revisions import KEPT, decide_prune
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.decide_standby import decide_standby
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.decide_standby import (
+    decide_connections,
+    decide_standby,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.place import Place, hold, result
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.prune_configs import prune_configs
 
@@ -93,7 +96,10 @@ def _standby_after(data: Data, release: ReleaseRef, outcome: str, until: float) 
         return carried
     left = finish_of(data)
     fields = decide_standby(carried["fields"] if carried else [], left["standby"], left["services"])
-    return {"release": release.id, "until": until, "fields": fields} if fields else None
+    if not fields:
+        return None
+    counted = decide_connections(carried["connections"] if carried else [], left["connections"], left["services"])
+    return {"release": release.id, "until": until, "fields": fields, "connections": counted}
 
 
 def _record(place: Place, params: Mapping[str, t.Any], ended: JsonObject) -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Pincex release engineering
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the end of a warm standby has to set. Pure."""
+"""What the end of a warm standby has to set, and to count before. Pure."""
 
 from __future__ import annotations
 
@@ -19,3 +19,11 @@ def decide_standby(
     """
     kept = [field for field in carried if str(field["name"]).rpartition("-")[0] not in services]
     return [*kept, *fresh]
+
+
+def decide_connections(
+    carried: Sequence[Mapping[str, Any]], fresh: Sequence[Mapping[str, Any]], services: Collection[str]
+) -> list[Mapping[str, Any]]:
+    """What counts the open connections of the slots that stay warm after a release, by the same rule: each entry has
+    `service`, `slot` and `query`."""
+    return [*(entry for entry in carried if entry["service"] not in services), *fresh]

@@ -62,7 +62,8 @@ def opened(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
         )
     refuse_unfinished(data, place.region)
     if place.check_mode:
-        return result(True, header, {**header, "id": release.id, "state": "open"}, release=release.to_option())
+        planned = {**header, "id": release.id, "state": "open"}
+        return result(True, header, planned, release=release.to_option(), standby=pending)
     token = place.lease.acquire(release.holder, release.lease_s)
     new: JsonObject = {}
     try:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Pincex release engineering
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""k8s_traffic: read, shift, probe and take back the traffic of services."""
+"""k8s_traffic: read, shift, probe and take back the traffic of services, and count what is left of it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progres
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import ok_result
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.retry import keep_trying
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session, open_session
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route, selector
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import prometheus
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import decide_drain, route, selector
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_answers import Count
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.drain import SPEC, checked_drain, drain
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.endpoints import Endpoints, wait_until
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.find import find_routes
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.kinds import KINDS, weights_of
@@ -41,7 +43,7 @@ ARGUMENT_SPEC: t.Final = merge(
     CLUSTER,
     RELEASE,
     {
-        "state": {"type": "str", "choices": ["read", "shifted", "probed", "restored"], "required": True},
+        "state": {"type": "str", "choices": ["read", "shifted", "probed", "restored", "drained"], "required": True},
         "routes": {"type": "list", "elements": "raw", "default": []},
         "probe": {
             "type": "dict",
@@ -53,6 +55,9 @@ ARGUMENT_SPEC: t.Final = merge(
                 "ca_cert": {"type": "path"},
             },
         },
+        "connections": {"type": "list", "elements": "dict", "default": [], "options": SPEC},
+        "prometheus": {"type": "dict", "options": prometheus.SPEC},
+        "drain_s": {"type": "float", "default": 60.0},
     },
 )
 
@@ -72,12 +77,21 @@ _ROUTE_OPTIONS: t.Final[Mapping[str, Mapping[str, type | tuple[type, ...]]]] = {
 _NEEDED: t.Final = {"shifted": ("name", "weights"), "probed": ("name", "slot", "version")}
 
 #: Every key of the result, with its value for "nothing".
-EMPTY_RESULT: t.Final[JsonObject] = {"routes": {}, "answers": {}, "proofs": {}, "kept": [], "warnings": []}
+EMPTY_RESULT: t.Final[JsonObject] = {
+    "routes": {},
+    "answers": {},
+    "proofs": {},
+    "connections": {},
+    "kept": [],
+    "warnings": [],
+}
 
 
 def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clock, progress: Progress) -> JsonObject:  # noqa: ARG001
     """One task. The weights are short enough to be in every result, with or without --diff."""
     state = params["state"]
+    if state == "drained":
+        return _drained(params, check_mode, clock, progress)
     step = params.get("step") or ""
     given = _checked(state, params.get("routes") or [])
     wanted = checked_shifts(given) if state == "shifted" else []
@@ -105,7 +119,7 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
 
 def _checked(state: str, given: Sequence[t.Any]) -> list[dict[str, t.Any]]:
     """The entries of `routes`: names for reading, and options that depend on the state otherwise."""
-    if state == "restored":
+    if state in ("restored", "drained"):
         return []
     checked: list[dict[str, t.Any]] = []
     for number, entry in enumerate(given, start=1):
@@ -218,6 +232,21 @@ def _probed(
         how = f"answers as {version} through the gateway ({probe.requests} requests)"
         progress(f"{name}: {slot} {how if by == ANSWERS else f'is ready as {version} behind its own Service'}")
     return proofs
+
+
+def _drained(params: Mapping[str, t.Any], check_mode: bool, clock: Clock, progress: Progress) -> JsonObject:
+    """The open connections of old slots. No API server is asked, so there is no session."""
+    entries = checked_drain(params)
+    # In check mode nobody is kept waiting.
+    drain_s = 0.0 if check_mode else float(params["drain_s"])
+    provider = prometheus.connect(params["prometheus"], clock)
+    counts = drain(entries, provider, drain_s=drain_s, clock=clock, progress=progress)
+    region = params.get("region") or params["context"]
+    found = {
+        count.service: {"slot": count.slot, "left": count.left, "observed": count.left is not None} for count in counts
+    }
+    told = [f"{region}: {sentence}" for sentence in decide_drain.warnings(counts, drain_s)]
+    return ok_result(False, **{**EMPTY_RESULT, "connections": found, "warnings": told})
 
 
 def _restored(session: Session, probe: Probe | None, step: str, check_mode: bool, progress: Progress) -> JsonObject:

@@ -9,6 +9,7 @@ import copy
 import typing as t
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import parse_catalogue
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.plan import service_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.plan_back import rollback_plan
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import referenced
 from catalogue_samples import PROFILES, SERVICES, running
@@ -23,9 +24,11 @@ CATALOGUE = parse_catalogue(SERVICES)
 def test_back_in_one_step_on_readiness_only_dependents_first() -> None:
     plan, problems = rollback_plan(CATALOGUE, running(SERVICES, V1, BLUE), running(SERVICES, V2, GREEN), PROFILES)
     assert problems == []
-    assert [step["name"] for step in plan["prepare"]] == ["prepare reference-data", "prepare core-api"]
-    assert [step["name"] for step in plan["steps"]] == ["core-api 100 %", "reference-data 100 %"]
-    for step in plan["prepare"] + plan["steps"] + plan["bake"]:
+    assert [step["name"] for step in plan["prepare"]] == ["prepare core-api, reference-data"]
+    assert [step["name"] for step in plan["steps"]] == ["core-api, reference-data 100 %"]
+    assert [route["name"] for route in plan["steps"][0]["routes"]] == ["core-api", "reference-data"]
+    assert plan["bake"] == []
+    for step in plan["prepare"] + plan["steps"]:
         assert step["gate"]["metrics"] == []
     assert plan["services"]["core-api"]["version"] == "v1"
 
@@ -45,7 +48,7 @@ def test_never_below_the_live_count() -> None:
 def test_the_manifests_of_then_come_back_in_the_slot_that_is_free_now() -> None:
     """Revision 1 ran in blue; what is live now is blue as well, so v1 has to come up in green."""
     plan, _ = rollback_plan(CATALOGUE, running(SERVICES, V1, BLUE), running(SERVICES, V2, BLUE), PROFILES)
-    objects = plan["prepare"][1]["objects"]
+    objects = [obj for obj in plan["prepare"][0]["objects"] if service_of(obj) == "core-api"]
     deployment = next(obj for obj in objects if obj["kind"] == "Deployment")
     assert deployment["metadata"]["name"] == "core-api-green"
     assert deployment["spec"]["selector"]["matchLabels"]["pincex.io/slot"] == "green"
@@ -66,7 +69,7 @@ def test_the_configuration_of_then_comes_back_as_it_was_and_no_other() -> None:
     config = next(obj for obj in then["objects"] if obj["kind"] == "ConfigMap")
     then["objects"] += [obj for obj in now["objects"] if obj["kind"] == "ConfigMap"]
     plan, _ = rollback_plan(CATALOGUE, then, now, PROFILES)
-    objects = plan["prepare"][1]["objects"]
+    objects = [obj for obj in plan["prepare"][0]["objects"] if service_of(obj) == "core-api"]
     assert [obj for obj in objects if obj["kind"] == "ConfigMap"] == [config]
     assert referenced(objects, "ConfigMap") == {config["metadata"]["name"]}
 

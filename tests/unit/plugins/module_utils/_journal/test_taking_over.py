@@ -27,7 +27,8 @@ DEPLOYMENT = {
 }
 BLUE = Ref("apps/v1", "Deployment", "core-api-blue", "exchange")
 TO_ZERO = {"kind": "Deployment", "name": "core-api-blue", "path": "spec.replicas", "value": 0}
-FINISH = {"fields": [], "standby": [TO_ZERO], "services": ["core-api"]}
+OLD_BLUE = {"service": "core-api", "slot": "blue", "query": "blue"}
+FINISH = {"fields": [], "standby": [TO_ZERO], "connections": [OLD_BLUE], "services": ["core-api"]}
 
 
 @pytest.fixture
@@ -208,14 +209,50 @@ def test_a_rollback_pre_empts_the_standby(world: World) -> None:
     kept_with_standby(world, "r2", back, kind="rollback")
     standby = world.call(state="read")["standby"]
     assert [field["name"] for field in standby["fields"]] == ["core-api-green"]
+    # Blue is live again: what it has will not end.
+    assert standby["connections"] == []
 
 
 def test_a_release_of_other_services_hands_the_standby_on(world: World) -> None:
     kept_with_standby(world)
-    other = {"fields": [], "standby": [{**TO_ZERO, "name": "market-data-blue"}], "services": ["market-data"]}
+    counted = {"service": "market-data", "slot": "blue", "query": "market"}
+    other = {
+        "fields": [],
+        "standby": [{**TO_ZERO, "name": "market-data-blue"}],
+        "connections": [counted],
+        "services": ["market-data"],
+    }
     kept_with_standby(world, "r2", other, kind="rollback")
     standby = world.call(state="read")["standby"]
     assert [field["name"] for field in standby["fields"]] == ["core-api-blue", "market-data-blue"]
+    assert standby["connections"] == [OLD_BLUE, counted]
+
+
+def test_whoever_ends_the_standby_knows_what_to_count_before_it_takes_the_lock(world: World) -> None:
+    kept_with_standby(world)
+    written = len(world.server.writes())
+    looked = end_standby(world, check_mode=True)
+    assert (looked["release"]["kind"], looked["standby"]["connections"]) == ("standby", [OLD_BLUE])
+    assert len(world.server.writes()) == written
+    assert end_standby(world)["standby"]["connections"] == [OLD_BLUE]
+    assert take_over(world)["standby"]["connections"] == [OLD_BLUE]
+    assert end_standby(world, check_mode=True, release_id="r0")["release"] is None
+
+
+def test_a_record_without_connections_has_none(world: World) -> None:
+    old = {name: left for name, left in FINISH.items() if name != "connections"}
+    kept_with_standby(world, finish=old)
+    assert world.call(state="read")["standby"]["connections"] == []
+    data = world.server.take(JOURNAL)["data"]
+    record = json.loads(data["standby"])
+    del record["connections"]
+    world.server.change(JOURNAL, data={"standby": json.dumps(record)})
+    assert end_standby(world, check_mode=True)["standby"] == {**record, "connections": []}
+    # Handed on by a release of other services.
+    counted = {"service": "market-data", "slot": "blue", "query": "market"}
+    other = {**FINISH, "connections": [counted], "services": ["market-data"]}
+    kept_with_standby(world, "r2", other, kind="rollback")
+    assert world.call(state="read")["standby"]["connections"] == [counted]
 
 
 def test_a_release_that_is_undone_leaves_the_standby_as_it_was(world: World) -> None:
