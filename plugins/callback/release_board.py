@@ -65,11 +65,13 @@ from ansible import constants as C
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import stringc
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.table import closing_table
-from ansible_collections.pincex.zero_downtime.plugins.plugin_utils import _ahead  # noqa: F401
 from ansible_collections.pincex.zero_downtime.plugins.plugin_utils import _board_view as view
+from ansible_collections.pincex.zero_downtime.plugins.plugin_utils._ahead import import_filters
 from ansible_collections.pincex.zero_downtime.plugins.plugin_utils._board import FIRST_FACT, Board, Change, Tone
 from ansible_collections.pincex.zero_downtime.plugins.plugin_utils._board_log import RunLog
 from ansible_collections.pincex.zero_downtime.plugins.plugin_utils._board_screen import Screen
+
+import_filters()
 
 _COLORS: t.Final[Mapping[Tone, str | None]] = {
     "plain": None,

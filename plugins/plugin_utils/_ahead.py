@@ -5,11 +5,18 @@
 
 Ansible forks a worker for each task and host, and its importer of collections keeps no bytecode: a filter whose code
 is not there yet compiles it all again in each of them, 0.3 s at a time. Plugins that the main process loads (callbacks,
-and actions, which it loads before it forks) import this module.
+and actions, which it loads before it forks) call `import_filters`.
 """
 
 from __future__ import annotations
 
-from ansible_collections.pincex.zero_downtime.plugins.filter import environment, gate_profile, release
+import importlib
+import typing as t
 
-AHEAD = (environment, gate_profile, release)
+_FILTERS: t.Final = ("environment", "gate_profile", "release")
+
+
+def import_filters() -> None:
+    """Import all filters of the collection here and now."""
+    for name in _FILTERS:
+        importlib.import_module(f"ansible_collections.pincex.zero_downtime.plugins.filter.{name}")

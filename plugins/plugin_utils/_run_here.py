@@ -21,8 +21,10 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock i
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import JsonObject, Run, execute, failure
-from ansible_collections.pincex.zero_downtime.plugins.plugin_utils import _ahead  # noqa: F401
+from ansible_collections.pincex.zero_downtime.plugins.plugin_utils._ahead import import_filters
 from ansible_collections.pincex.zero_downtime.plugins.plugin_utils._plain import plain
+
+import_filters()
 
 
 class RunHere(ActionBase):  # type: ignore[misc]
