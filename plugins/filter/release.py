@@ -78,7 +78,8 @@ def absent_revision(history: Sequence[Mapping[str, t.Any]], number: t.Any, regio
 
 def request_judgement(asked: Mapping[str, t.Any]) -> JsonObject:
     problems = request.request_problems(asked)
-    return {"problems": problems, "warnings": [] if problems else request.request_warnings(asked)}
+    warnings = [] if problems else request.request_warnings(asked)
+    return {"problems": problems, "warnings": warnings, "emergency": request.passed_emergency(asked)}
 
 
 def release_summary(regions: t.Any, kind: str, decision: t.Any) -> JsonObject:
@@ -116,8 +117,6 @@ class FilterModule:
             "share_of": plainly(verdicts.share_of),
             "slot_manifests": plainly(slot_manifests),
             "standing_versions": plainly(verdicts.standing_versions),
-            "standing_decision": plainly(
-                lambda journal, kind, release: verdicts.standing_decision(kind, release, journal)
-            ),
+            "standing_decision": plainly(standing_decision),
             "wanted_versions": plainly(request.wanted_versions),
         }

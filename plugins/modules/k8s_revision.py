@@ -86,6 +86,12 @@ options:
       - Scaling such a slot down is refused in any case.
     type: bool
     default: false
+  way_back:
+    description:
+      - Whether check mode with O(state=applied) also refuses what the user could write and not take back.
+      - It asks for C(delete) on what would be created and C(update) on what would be changed.
+    type: bool
+    default: false
 seealso:
   - module: pincex.zero_downtime.k8s_traffic
   - module: pincex.zero_downtime.release_journal

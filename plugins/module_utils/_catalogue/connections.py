@@ -15,8 +15,10 @@ JsonObject = dict[str, t.Any]
 _PLACEHOLDERS: t.Final = ("service", "slot", "namespace", "region")
 
 
-def query_problem(query: t.Any) -> str | None:
+def query_problem(query: t.Any, strategy: str) -> str | None:
     """Why this is no such query, as half a sentence; None when it is one."""
+    if strategy == "rolling":
+        return "not for strategy rolling, whose pods end one by one"
     if not isinstance(query, str) or not query.strip():
         return f"{query!r} is no query; write PromQL that gives one number"
     try:

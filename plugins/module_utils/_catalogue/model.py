@@ -182,7 +182,7 @@ def _entry_problems(name: str, entry: t.Any, gate_profiles: Mapping[str, t.Any] 
     if _is_int(grace, 1) and _is_int(prestop, 0) and int(grace) <= int(prestop):
         problems.append(f"{option}.grace_s: {grace} leaves no time after prestop_s ({prestop}) to finish requests.")
     if entry.get("connections") is not None:
-        problem = query_problem(entry["connections"])
+        problem = query_problem(entry["connections"], strategy)
         problems += [f"{option}.connections: {problem}."] if problem else []
     profile = entry.get("gate_profile", "default")
     if gate_profiles is not None and profile not in gate_profiles:

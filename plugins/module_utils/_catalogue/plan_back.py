@@ -65,9 +65,11 @@ def rollback_plan(
     strangers = [move.service.name for move in moves if move.service.name not in services]
     # One tier: what it goes back to has stood together before. Who depends on others leaves the new version first.
     together = [[*strangers, *(name for tier in reversed(tiers) for name in tier)]]
+    # Only a service without a route is waited for by the tiers above it: it gets one when it is up.
+    prepare = [*tiers, strangers] if any(move.first for move in moves) else together
     strange = [name for name in only if name not in (revision.get("services") or {})]
     problems = [f"rollback_services: the revision knows no service {', '.join(strange)}."] if strange else []
-    return make_plan(moves, together, together, situation), problems
+    return make_plan(moves, prepare, together, situation), problems
 
 
 def _mark(document: Mapping[str, t.Any], name: str, slot: str) -> str | None:

@@ -155,6 +155,12 @@ def _passed_windows(request: Mapping[str, t.Any]) -> list[str]:
     return [*sentences, f"emergency: these windows are passed because: {reason}"] if sentences and reason else sentences
 
 
+def passed_emergency(request: Mapping[str, t.Any]) -> str:
+    """The reason by which this deploy passes windows that hold; "" when it passes none."""
+    reason = _text(request.get("emergency"))
+    return reason if request.get("kind") == "deploy" and reason and _windows(request)[0] else ""
+
+
 def _windows(request: Mapping[str, t.Any]) -> tuple[list[str], str]:
     """What is wrong with the windows and which of them hold now, and when it can be tried again; "" when none holds."""
     left_out = without_regions(request.get("without"), request.get("hosts") or [])

@@ -182,6 +182,13 @@ class Journal:
         if undoing or self.undoing:
             # Short, and it must not wait for a fleet that does not answer.
             return
+        self.look_at_fleet()
+
+    def look_at_fleet(self) -> None:
+        """The fleet's part of `guard`: also for a pause in which the region does not answer."""
+        release = self.release
+        if release is None:
+            return
         self._renew_fleet(release)
         if release.is_way_back or self._fleet is None:
             return

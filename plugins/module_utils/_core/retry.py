@@ -13,6 +13,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock i
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
     ApiError,
     LeaseEnding,
+    ReleaseError,
     may_have_written,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject
@@ -20,7 +21,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progres
 
 Result = t.TypeVar("Result")
 
-#: A step forward can wait for an API server that restarts. The way back does not come here: users wait for it.
+#: A step can wait for an API server that restarts. Taking a release back does not come here: users wait for it.
 PAUSES_S: t.Final = (5.0, 10.0, 20.0)
 #: No try begins later. The last one may still take its requests' own time.
 DEADLINE_S: t.Final = 120.0
@@ -29,7 +30,7 @@ _LOOK_S: t.Final = 1.0
 
 def keep_trying(
     attempt: Callable[[], Result],
-    guard: Callable[[], None],
+    look: Callable[[], None],
     *,
     check_mode: bool,
     clock: Clock,
@@ -38,8 +39,9 @@ def keep_trying(
     """Try a step that may be done twice, again after each pause while the API server is away.
 
     Only then: a write that met somebody else's change must not be written over it, and a proof that fails had its own
-    time, with the traffic where it may not stay. `guard` is asked every second of a pause, so that the lease is held
-    and a decision to undo is seen; what it raises ends the tries. Check mode waits for nothing.
+    time, with the traffic where it may not stay. `look` is asked every second of a pause, so that the fleet sees that
+    the release lives and the release sees a decision to undo; what it raises ends the tries. Check mode waits for
+    nothing.
 
     Returns the result, and what the failed tries did (the `partial` of their errors): the last try does not see that
     as its own change. The error of the last try has it as well.
@@ -57,7 +59,14 @@ def keep_trying(
             if not away or pause is None or clock.monotonic() + pause >= end:
                 raise
             progress(f"{error.message}; try {number} in {pause:g} s")
-        _wait(pause, guard, clock)
+            failed = error
+        try:
+            _wait(pause, look, clock)
+        except ReleaseError as error:
+            error.partial = _together(known, error.partial)
+            raise
+        if clock.monotonic() >= end:
+            raise failed
     raise AssertionError("the last try returns or raises")
 
 
@@ -74,10 +83,10 @@ def _together(earlier: Mapping[str, t.Any], later: Mapping[str, t.Any]) -> JsonO
     return both
 
 
-def _wait(pause: float, guard: Callable[[], None], clock: Clock) -> None:
+def _wait(pause: float, look: Callable[[], None], clock: Clock) -> None:
     end = clock.monotonic() + pause
     while (left := end - clock.monotonic()) > 0:
         clock.sleep(min(_LOOK_S, left))
-        # An API server that is away says nothing about the lease; the next try asks it again.
+        # A fleet that is away says nothing; the next try asks it again.
         with contextlib.suppress(ApiError):
-            guard()
+            look()

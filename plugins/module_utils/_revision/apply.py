@@ -6,6 +6,7 @@ of it."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing as t
 from collections.abc import Callable, Sequence
@@ -75,6 +76,19 @@ class Write:
         return Change(self.ref, "apply" if self.manifest is not None else "set", found, before, now)
 
 
+class Before:
+    """What the first try of a step found, and what it meant to write: a later try may find nothing else."""
+
+    def __init__(self) -> None:
+        self._known: dict[Ref, tuple[JsonObject | None, JsonObject]] = {}
+
+    def still_holds(self, write: Write) -> bool:
+        found, wanted = self._known.setdefault(write.ref, (write.live, write.wanted))
+        if write.live is None or found is None:
+            return write.live is found or (write.live is not None and _same_for_us(wanted, write.live))
+        return _same_for_us(found, write.live) or _same_for_us(wanted, write.live)
+
+
 def apply(
     session: Session,
     objects: Sequence[JsonObject],
@@ -85,8 +99,12 @@ def apply(
     step: str,
     check_mode: bool,
     progress: Progress,
+    way_back: bool = False,
+    before: Before | None = None,
 ) -> tuple[list[Write], list[JsonObject]]:
     """Apply. Returns what changed, and each such object as it is afterwards (in check mode: as it would be).
+
+    With `way_back` check mode asks for the rights to take it back as well. `before` is kept over the tries of a step.
 
     `shifted` are services whose traffic another task shifts afterwards: pods that nobody can send traffic to are not
     brought up.
@@ -106,28 +124,36 @@ def apply(
         if problem:
             option = "objects" if write.manifest is not None else "fields"
             raise OptionError(option, problem, region=session.region)
-    if check_mode:
+    for write in writes:
+        if before is not None and not before.still_holds(write):
+            raise _Overtaken(session.region, f"{write.ref} was changed by somebody else between two tries")
+    if check_mode and way_back:
         _must_have_a_way_back(session, writes)
     if check_mode or not writes:
         return writes, [write.wanted for write in writes]
     entry = session.journal.intend(step, [write.change(write.wanted) for write in writes])
     done: list[tuple[Write, JsonObject]] = []
+    sent = False
     try:
         for write in writes:
+            sent = False
             # Before each: the lease is renewed when it is due, so that a slow API server does not outlast it.
             session.journal.guard()
+            sent = True
             done.append((write, _carry_out(session, write)))
+        session.journal.outcome(entry, [write.change(after) for write, after in done])
     except ReleaseError as error:
-        # An entry without an outcome keeps the whole intent: a way back then looks at the objects themselves.
-        halfway = writes[len(done)]
         error.partial = {
-            "changed": bool(done) or _is_unsure(error),
+            "changed": bool(done) or (sent and _is_unsure(error)),
             "objects": [change_of(str(write.ref), write.live, after) for write, after in done],
         }
-        if not _is_unsure(error) and not (halfway.manifest is not None and halfway.fields):
-            session.journal.outcome(entry, [write.change(after) for write, after in done], error.message)
+        # An entry without an outcome keeps the whole intent: a way back then looks at the objects themselves.
+        halfway = writes[len(done)] if len(done) < len(writes) else None
+        if halfway and not _is_unsure(error) and not (halfway.manifest is not None and halfway.fields):
+            # That the outcome cannot be written either must not hide why it failed.
+            with contextlib.suppress(ReleaseError):
+                session.journal.outcome(entry, [write.change(after) for write, after in done], error.message)
         raise
-    session.journal.outcome(entry, [write.change(after) for write, after in done])
     progress(f"applied {', '.join(f'{write.ref.kind} {write.ref.name}' for write, _after in done)}")
     return writes, [after for _write, after in done]
 

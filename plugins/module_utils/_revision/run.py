@@ -17,7 +17,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progres
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import ok_result
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.retry import keep_trying
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session, open_session
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.apply import apply, change_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.apply import Before, apply, change_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_apply import (
     checked_fields,
     checked_objects,
@@ -49,6 +49,7 @@ ARGUMENT_SPEC: t.Final = merge(
             },
         },
         "allow_live": {"type": "bool", "default": False},
+        "way_back": {"type": "bool", "default": False},
     },
 )
 
@@ -79,9 +80,11 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
                 step=params.get("step") or "",
                 check_mode=check_mode,
                 progress=progress,
+                way_back=bool(params.get("way_back")),
+                before=Before(),
             )
             (writes, after), before = keep_trying(
-                step, session.journal.guard, check_mode=check_mode, clock=clock, progress=progress
+                step, session.journal.look_at_fleet, check_mode=check_mode, clock=clock, progress=progress
             )
             pairs: list[_Pair] = [(str(write.ref), write.live, obj) for write, obj in zip(writes, after, strict=True)]
             return _result(session, pairs, diff, before=before)

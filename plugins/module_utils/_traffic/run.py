@@ -108,10 +108,10 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
             return _result(session, [], _probed(session, given, probe, check_mode, progress))
         if state == "shifted":
             attempt = functools.partial(
-                shift, session, wanted, probe, step=step, check_mode=check_mode, progress=progress
+                shift, session, wanted, probe, step=step, check_mode=check_mode, progress=progress, before={}
             )
             (shifts, proofs), before = keep_trying(
-                attempt, session.journal.guard, check_mode=check_mode, clock=clock, progress=progress
+                attempt, session.journal.look_at_fleet, check_mode=check_mode, clock=clock, progress=progress
             )
             return _result(session, shifts, proofs, before=before)
         return _restored(session, probe, step, check_mode, progress)
@@ -202,9 +202,10 @@ def _probed(
     found = Routes(session.kube, session.namespace, {entry["name"]: entry.get("kind", route.KIND) for entry in given})
     session.journal.guard()
     proofs: dict[str, Proof] = {}
-    end = probe.deadline()
     for entry in given:
         name, slot, version = entry["name"], entry["slot"], entry["version"]
+        # Each has its own time: a rollback asks for all services one after the other.
+        end = probe.deadline()
         live = found.must_get(name)
         if check_mode:
             continue

@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
+    ApiError,
     OptionError,
     ReleaseError,
 )
@@ -93,8 +94,12 @@ def shift(
     step: str,
     check_mode: bool,
     progress: Progress,
+    before: dict[str, Mapping[str, int] | None] | None = None,
 ) -> tuple[list[Shift], dict[str, Proof]]:
-    """Check everything, write everything, prove everything. Returns the changed routes, and with a probe the proofs."""
+    """Check everything, write everything, prove everything. Returns the changed routes, and with a probe the proofs.
+
+    `before` is kept over the tries of a step: what the first of them found, by route.
+    """
     found = Routes(session.kube, session.namespace, {entry.name: entry.kind for entry in wanted})
     session.journal.guard()
     shifts = []
@@ -102,6 +107,13 @@ def shift(
         live = found.get(entry.name)
         planned = Shift(entry.name, live, _wanted_route(session, entry, live))
         if planned.old != dict(entry.weights):
+            if before is not None and before.setdefault(entry.name, planned.old) != planned.old:
+                raise ApiError(
+                    f"{session.region}: route {entry.name}: somebody else changed its weights between two tries, to "
+                    f"{text_of(planned.old)}",
+                    kind="conflict",
+                    region=session.region,
+                )
             found.must_carry(entry.name, planned.old, entry.weights, entry.min_ready)
             shifts.append(planned)
     for planned in shifts:
@@ -117,10 +129,15 @@ def shift(
     for planned in shifts:
         progress(f"{planned.name}: {text_of(planned.old)} -> {text_of(planned.new)}")
     proofs: dict[str, Proof] = {}
-    if probe is not None:
-        end = probe.deadline()
-        for entry in wanted:
-            proofs[entry.name] = prove(found, probe, entry.name, entry.weights, end)
+    try:
+        if probe is not None:
+            for entry in wanted:
+                # Each has its own time: a rollback proves all services one after the other.
+                proofs[entry.name] = prove(found, probe, entry.name, entry.weights, probe.deadline())
+    except ReleaseError as error:
+        routes = {planned.name: {"before": planned.old, "after": planned.new} for planned in shifts}
+        error.partial = {**error.partial, "changed": bool(shifts), "routes": routes}
+        raise
     return shifts, proofs
 
 
@@ -139,7 +156,7 @@ def prove(found: Routes, probe: Probe, name: str, weights: Mapping[str, int], en
             region=found.kube.region,
             retriable=True,
         )
-        error.partial = {"changed": True, "answers": {name: answers}}
+        error.partial = {"answers": {name: answers}}
         raise error
     ways = {ENDPOINTS: not by_gateway, ANSWERS: bool(answers)}
     return Proof(tuple(way for way, used in ways.items() if used), answers)

@@ -108,7 +108,8 @@ def test_production_keeps_the_rules_of_the_trade() -> None:
     assert (rules["error rate"]["max"], rules["error rate"]["for_s"]) == (0.05, 120)
     latency = rules["p95 latency"]
     assert (latency["max"], latency["baseline"]["ratio"], latency["for_s"]) == (0.5, 1.5, 300)
-    assert rules["pods that answer"]["consecutive"] == 3
+    assert "count_over_time" in rules["pods that answer"]["query"]
+    assert ">= 3" in rules["pods that answer"]["query"]
     deciding = [metric for metric in profile["metrics"] if metric.get("weight") != "warning"]
     assert profile["step_s"] >= max(metric.get("for_s", 0) for metric in deciding)
     book = {metric["name"]: metric for metric in profiles["order_book"]["metrics"]}

@@ -116,7 +116,8 @@ def test_what_could_not_be_taken_back_is_refused_on_trial(
     changed = service(slot)
     changed["spec"]["ports"][0]["port"] = 8081
     given = {"objects": [deployment("green", "v2"), changed] if slot == "blue" else [deployment(slot, "v2")]}
-    refused = live.revision(state="applied", check_mode=True, **given)
+    assert not live.revision(state="applied", check_mode=True, **given).get("failed")
+    refused = live.revision(state="applied", check_mode=True, way_back=True, **given)
     assert refused["failed"]
     assert f"context: releaser is forbidden to {denied[0]}" in refused["msg"]
     assert names in refused["msg"]
@@ -242,6 +243,25 @@ def test_an_apply_outlasts_an_api_server_that_is_away_and_is_taken_back_whole(
     assert not live.revision(state="applied", objects=manifests("green", "v2"), release=release)["changed"]
     assert not live.revision(state="restored", release=release).get("failed")
     assert live.objects() == before
+
+
+def test_what_somebody_changes_between_two_tries_is_not_written_over(live: SlotWorld) -> None:
+    _fleet, release = live.opened()
+    began = live.clock.elapsed
+    hold = {"api_version": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "core-api-blue"}
+
+    def away(request: t.Any) -> None:
+        real = request.method == "PATCH" and request.query.get("dryRun") is None
+        if real and request.path.endswith("/core-api-blue") and live.clock.elapsed - began < AWAY_S:
+            changed = live.server.take(Ref.of(hpa("blue", 2)))
+            changed["spec"]["minReplicas"] = 7
+            live.server.put(changed, "kubectl")
+            raise NoAnswer("connection reset", timeout=False, sent=True)
+
+    live.server.before.append(away)
+    done = live.revision(state="applied", fields=[{**hold, "path": "spec.minReplicas", "value": 4}], release=release)
+    assert (done["failed"], done["error"]["kind"]) == (True, "conflict")
+    assert live.server.take(Ref.of(hpa("blue", 2)))["spec"]["minReplicas"] == 7
 
 
 def lose_real_answer(live: SlotWorld, name: str, meddle: t.Callable[[], t.Any] | None = None) -> None:

@@ -116,6 +116,22 @@ def test_a_shift_outlasts_an_api_server_that_is_away_and_is_taken_back_whole(
     assert set(map(str, world.weights_by_route().values())) == {str(BACK)}
 
 
+def test_weights_that_somebody_changes_between_two_tries_are_not_written_over(world: ManyRoutes) -> None:
+    _fleet, release = world.opened()
+    began = world.clock.elapsed
+
+    def away() -> None:
+        if world.clock.elapsed - began < AWAY_S:
+            world.set(S, 50)
+            lost()
+
+    world.server.before.append(at_put(S, away, times=10**6))
+    done = world.shift_all(release)
+    assert (done["failed"], done["error"]["kind"]) == (True, "conflict")
+    assert "somebody else changed its weights between two tries" in done["msg"]
+    assert world.weights_by_route()[S] == {"blue": 50, "green": 50}
+
+
 def test_an_intent_whose_write_may_have_gone_through_stays_open(world: ManyRoutes) -> None:
     """The first is written; of the second nobody knows, and it comes through when nobody looks any more."""
     release = world.opened_long()
