@@ -113,6 +113,7 @@ def main() -> None:
             "journals": {"type": "dict", "default": {}},
             "status": {"type": "dict"},
             "progress": {"type": "dict"},
+            "say": {"type": "str"},
             "environment": {"type": "str", "default": ""},
             "output": {"type": "path"},
         },

@@ -53,6 +53,9 @@ class ActionModule(ActionBase):
                 answer = {"failed": True, "msg": str(refusal), **refusal.extra}
             if not self._task.check_mode:
                 path.write_text(json.dumps(state))
+            elif not path.exists():
+                # A region is there before anybody writes to it.
+                path.write_text(json.dumps(was))
             answer.setdefault("changed", was != state)
         with (home / "calls.jsonl").open("a") as calls:
             call = {"at": time.time(), "region": region, "module": module, "check": bool(self._task.check_mode)}

@@ -133,7 +133,7 @@ def test_a_limited_release_follows_the_same_rules(stands: Flow) -> None:
 
 
 def test_a_way_back_that_fails_is_stuck_and_not_undone(released: Flow) -> None:
-    done = released.run("rollback", faults={"eu-west-1": {"gate": "prepare core-api"}})
+    done = released.run("rollback", faults={"eu-west-1": {"gate": "prepare core-api, reference-data"}})
     assert done.code == 2, done.output
     # The region that got back stays back: it is not sent to the version it left.
     assert (done.verdicts()["us-east-1"], done.verdicts()["eu-west-1"]) == ("released", "stuck")

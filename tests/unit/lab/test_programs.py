@@ -88,6 +88,9 @@ def test_proxies_do_not_reach_the_lab(site: model.Site, monkeypatch: pytest.Monk
     programs.start(site, "sleeper", ["sleep", "60"], in_netns=False)
     identity = programs.find(site, "sleeper")
     assert identity is not None
-    environment = pathlib.Path(f"/proc/{identity.pid}/environ").read_bytes()
+    # Empty while the program is being loaded.
+    end = time.monotonic() + 10
+    while not (environment := pathlib.Path(f"/proc/{identity.pid}/environ").read_bytes()) and time.monotonic() < end:
+        time.sleep(0.01)
     assert b"PIDFILE=" in environment
     assert b"HTTPS_PROXY" not in environment
