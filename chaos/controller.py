@@ -22,7 +22,8 @@ from lab.demo.playbook import BIN, CHECKOUT
 _PROC: t.Final = pathlib.Path("/proc")
 _FIRST: t.Final = pathlib.Path(__file__).parent / "first.py"
 _SKEW: t.Final = pathlib.Path(__file__).parent / "skew"
-_CHANGED: t.Final = re.compile(r"changed=(\d+)")
+#: The head of the closing summary of a playbook that opened a release of its own.
+_RELEASED: t.Final = re.compile(r"^(?:deploy|rollback) .*\(\w+, revision (\d+)\)$", re.MULTILINE)
 
 
 class Controllers:
@@ -123,9 +124,11 @@ class Controller:
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def changed(self) -> int:
-        """How many tasks say that they changed something."""
-        return sum(int(number) for number in _CHANGED.findall(self.output()))
+    def released(self) -> int | None:
+        """The number of the revision that it made; None when it made none. To end the standby of another release is
+        no release."""
+        found = _RELEASED.search(self.output())
+        return None if found is None else int(found[1])
 
     def _first(self) -> int | None:
         return next(iter(_children(self._process.pid)), None)

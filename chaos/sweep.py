@@ -175,9 +175,12 @@ class Sweep:
         ):
             controllers = Controllers(self._lab.name, folder / f"recover-{len(list(folder.glob('recover-*')))}")
             recovery = controllers.start("recover", kubeconfig, cwd=pathlib.Path(elsewhere))
-            code = recovery.wait(_RECOVER_S)
+            try:
+                code = recovery.wait(_RECOVER_S)
+            finally:
+                if not recovery.ended:
+                    recovery.kill_tree()
             if code is None:
-                recovery.kill_tree()
                 violations.append(f"recover had not ended after {_RECOVER_S} s")
             elif code != 0:
                 violations.append(f"recover ended with {code}: {_last_message(recovery.output())}")
@@ -230,9 +233,12 @@ class Sweep:
         controllers = Controllers(self._lab.name, folder)
         with proxied(self._lab, tap or Tap(), folder / "proxied") as kubeconfig:
             controller = controllers.start(playbook, kubeconfig, **more)
-            code = controller.wait(PATIENCE_S)
-            if code is None:
-                controller.kill_tree()
+            try:
+                code = controller.wait(PATIENCE_S)
+            finally:
+                # An interrupted sweep leaves no playbook behind that the next one would meet.
+                if not controller.ended:
+                    controller.kill_tree()
             if code != 0:
                 raise SweepError(f"{playbook} {json.dumps(more)} ended with {code}; look into {controller.log}")
 

@@ -152,7 +152,7 @@ def _both(run: Run) -> None:
     if second is None:
         run.rival.kill_tree()
         run.violations.append(f"the second controller had not ended after {PATIENCE_S} s")
-    elif first == 0 and second == 0 and run.rival.changed():
+    elif first == 0 and second == 0 and run.rival.released() is not None:
         run.violations.append("two controllers released at the same time")
     elif first != 0 and second != 0:
         run.violations.append(f"of two controllers none released (exit codes {first} and {second})")

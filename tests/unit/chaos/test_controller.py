@@ -74,3 +74,16 @@ def test_a_cancelled_playbook_is_told_so(controller: Controller, tmp_path: pathl
     controller.terminate()
     assert controller.wait(0.5) is None
     assert goes_on(tmp_path), "the worker was not cancelled"
+
+
+@pytest.mark.parametrize(
+    ("said", "revision"),
+    [
+        ("deploy v2 (20261121t153324z, revision 6)", 6),
+        ("rollback to revision 5 (20261121t153324z, revision 7)", 7),
+        ("deploy nothing (no release)\n\nus-east-1 : ok=68 changed=8", None),
+    ],
+)
+def test_only_a_revision_is_a_release(controller: Controller, said: str, revision: int | None) -> None:
+    controller.log.write_text(f"\nTASK [Say how it ended] ***\n\n{said}\n")
+    assert controller.released() == revision
