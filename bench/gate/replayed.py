@@ -75,8 +75,10 @@ def options_of(profile: c.Mapping[str, t.Any]) -> Params:
     """The gate's options: error rate and counters of a profile, asked of a recorded window."""
     rate = next(check for check in profile["metrics"] if check["name"] == "error rate")
     (counter,) = profile["counters"]
+    # A recorded answer is of the samples of its minute: without any there is none, and it is never old.
+    asked = {"query": series.SHARE, "min_samples_query": series.COUNT, "age_query": None}
     given = {
-        "metrics": [{**rate, "query": series.SHARE, "min_samples_query": series.COUNT}],
+        "metrics": [{**rate, **asked}],
         "counters": [{**counter, "requests": series.REQUESTS, "failures": series.FAILURES}],
         "prometheus": {"url": "http://recorded.invalid", "stale_s": 2 * series.SCRAPE_S},
         **{option: profile[option] for option in ("interval_s", "deadline_s", "blind_s")},
@@ -283,12 +285,25 @@ def late_rows(case: str, judged: Judged, interval_s: float) -> c.Iterator[Row]:
             yield made
 
 
-def thin_rows(case: str, judged: Judged) -> c.Iterator[Row]:
-    """Too few requests to judge: a limit holds. Counters hold as well, unless they are proof."""
-    bad = next(iter(judged[0].values())).truth.bad
+def thin_cells(case: str, judged: Judged) -> dict[str, list[c.Mapping[str, Outcome]]]:
+    """Bad windows with too few requests, by whether the counters were proof all the same."""
+    found: dict[str, list[c.Mapping[str, Outcome]]] = {}
+    for each in judged:
+        proof_at = each[PROOF_ALONE].true_at
+        proof = proof_at is not None and proof_at <= EVIDENCE_S
+        found.setdefault(f"{case}, {'counters are proof' if proof else 'no proof'}", []).append(each)
+    return found
+
+
+def thin_rows(case: str, judged: Judged, *, proof: bool = False) -> c.Iterator[Row]:
+    """Too few requests to judge: a limit holds, and so does the gate.
+
+    With `proof` only the limit: a minimum is there to pass nothing on too little, and a version that is proved bad
+    would stay in traffic for it. How many fail then is stated.
+    """
     for subject in _subjects(judged):
         said = [each.verdict for each in _of(judged, subject)]
-        goal = 100.0 if subject == LIMIT_ALONE or (subject == OURS and not bad) else None
+        goal = 100.0 if subject == LIMIT_ALONE or (subject in (OURS, PROOF_ALONE) and not proof) else None
         held = share_row(case, "held", subject, said.count("hold"), len(said), least=goal)
         yield {**held, "passed": said.count("pass"), "failed": said.count("fail")}
 
@@ -303,7 +318,9 @@ def rows(judged: Judged, interval_s: float) -> list[Row]:
 
     made: list[Row] = []
     for bad, shares, word in ((False, HEALTHY, "healthy"), (True, BAD, "bad")):
-        made += thin_rows(f"{word} at {TRAFFIC[0]}/min", of(bad=bad, per_min=TRAFFIC[0]))
+        case, few = f"{word} at {TRAFFIC[0]}/min", of(bad=bad, per_min=TRAFFIC[0])
+        for name, own in sorted((thin_cells(case, few) if bad else {case: few}).items()):
+            made += thin_rows(name, own, proof=name.endswith("counters are proof"))
         enough = [each for each in of(bad=bad) if each[OURS].truth.per_min > TRAFFIC[0]]
         cells = {f"{word} at {per_min}/min": of(bad=bad, per_min=per_min) for per_min in TRAFFIC[1:]}
         for share in shares:

@@ -31,17 +31,22 @@ options:
         type: str
         required: true
       failures:
-        description: The counter of those that failed. A selector that finds nothing yet counts as no failure.
+        description:
+          - The counter of those that failed. A selector that finds nothing yet counts as no failure; while the check is
+            good that is a warning, because a wrong selector looks the same.
         type: str
         required: true
       against:
         description:
-          - Compare with the stable slot at the same time, instead of with O(counters[].healthy_below). What hits both
-            is no evidence then, at whatever instants their pods are scraped. While the stable slot has no requests,
-            O(counters[].healthy_below) is used.
+          - Compare with the stable slot at the same time as well. Only a version that is above
+            O(counters[].healthy_below) and above O(counters[].against.ratio) times the stable slot's rate is bad then.
+            So what hits both is no evidence, at whatever instants their pods are scraped, and neither are a few
+            failures beside a stable slot that has none.
+          - While the stable slot has no requests, O(counters[].healthy_below) alone is used.
           - A scrape of the new version is judged when the stable slot is seen up to the same instant, which may be a
             scrape later.
-          - Either of the two tests may prove it, and each has half of the false alarms.
+          - Half of the false alarms belong to the time in which both are asked, half to that in which there is nothing
+            to compare with.
         type: dict
         suboptions:
           requests:
@@ -53,7 +58,7 @@ options:
             type: str
             required: true
           ratio:
-            description: A version is healthy up to so many times the stable slot's error rate. From 1 to below 200.
+            description: Up to so many times the stable slot's error rate is healthy. From 1 to below 200.
             type: float
             default: 2.0
       healthy_below:
@@ -79,7 +84,7 @@ options:
         type: float
         default: 1.0
       min_requests:
-        description: With fewer requests in all nothing passes.
+        description: With fewer requests in all nothing passes. A proof does not wait for them.
         type: float
         default: 1.0
       pod_label:

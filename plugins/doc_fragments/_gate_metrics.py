@@ -117,7 +117,7 @@ options:
       age_query:
         description:
           - PromQL that gives the age of the newest sample in seconds, for example V(time(\) -
-            min(timestamp(some_metric\)\)).
+            max(timestamp(some_metric\)\)).
           - Prometheus looks back for minutes. Without this an old sample reads like a new one.
         type: str
       on_missing:

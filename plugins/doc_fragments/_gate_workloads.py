@@ -79,7 +79,10 @@ options:
         type: float
         default: 30.0
       config_error_s:
-        description: Seconds for a ConfigMap or Secret that is missing.
+        description:
+          - Seconds for a ConfigMap or Secret that is missing.
+          - For one that is a volume, or a key of it, only events tell. They are asked for when the containers of a pod
+            have been in the making for three seconds.
         type: float
         default: 10.0
       start_error_s:
@@ -87,7 +90,10 @@ options:
         type: float
         default: 10.0
       replica_failure_s:
-        description: Seconds for pods of a Deployment that are refused, by a quota or by admission.
+        description:
+          - Seconds for pods that are refused, by a quota or by admission.
+          - Of a StatefulSet, DaemonSet or Job only events tell. They are asked for when it has had fewer pods than
+            wanted for three seconds.
         type: float
         default: 10.0
       unschedulable_s:
@@ -102,6 +108,8 @@ options:
     description:
       - How many lines are read of the log of a container that failed, of at most three pods, together with their
         events. With V(0) only the events are read.
+      - When a check fails, at most two of them are pods that serve what it judges. They are of the workloads with its
+        C(service); those that were restarted come first, then the newest.
       - It is done after a trip, within two seconds, and needs the permission to get C(pods/log) and to list events.
         What is not allowed or does not answer is told in a line. What looks like a secret is covered.
     type: int

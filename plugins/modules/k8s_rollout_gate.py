@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - pincex.zero_downtime._attributes
   - pincex.zero_downtime._cluster
   - pincex.zero_downtime._release
+  - pincex.zero_downtime._metric_provider
   - pincex.zero_downtime._gate_workloads
   - pincex.zero_downtime._gate_metrics
   - pincex.zero_downtime._gate_counters
@@ -43,33 +44,6 @@ attributes:
     support: full
     description: Shows the weights before and after a trip.
 options:
-  prometheus:
-    description:
-      - Where O(metrics) and O(counters) are asked. Queries of one round are asked for the same instant of the server's
-        own clock.
-    type: dict
-    suboptions:
-      url:
-        description: Its address, with the path in front of C(/api/v1) if there is one.
-        type: str
-        required: true
-      ca_cert:
-        description: A file with the authorities to trust.
-        type: path
-      token_file:
-        description: A file with a bearer token, read again for every query.
-        type: path
-      headers:
-        description: Headers to send, for example for a tenant.
-        type: dict
-      timeout_s:
-        description: How long one answer may take.
-        type: float
-        default: 2.0
-      stale_s:
-        description: An older newest sample is no sample; two scrapes. For O(counters), and with O(metrics[].age_query).
-        type: float
-        default: 30.0
   observe_s:
     description: How long everything has to be good before it passes, in seconds with evidence.
     type: float
@@ -270,7 +244,9 @@ evidence:
           good_s: 0.0
           samples: {valid: 12, thin: 3, no_data: 0, nan: 0, many: 0, stale: 0, error: 0}
     pods:
-      description: For a verdict other than V(pass) the pods that have a problem, with their last log lines and events.
+      description:
+        - For a verdict other than V(pass) the pods that have a problem, with their last log lines and events.
+        - For the cause V(metric) before them up to two pods that serve what the failing check judges.
       type: list
       elements: dict
       sample:
@@ -301,7 +277,7 @@ undo:
   type: dict
   sample: {decision: undo, by: us-east-1, reason: core-api error rate 0.182 > 0.05}
 warnings:
-  description: Checks of weight V(warning) that are outside their limit or not visible.
+  description: Checks of weight V(warning) that are outside their limit or not visible, and events that cannot be read.
   returned: always
   type: list
   elements: str

@@ -28,6 +28,7 @@ author:
 extends_documentation_fragment:
   - pincex.zero_downtime._cluster
   - pincex.zero_downtime._release
+  - pincex.zero_downtime._metric_provider
   - pincex.zero_downtime._attributes
 attributes:
   check_mode:
@@ -108,31 +109,6 @@ options:
             write V(or vector(0\)) at the end.
         type: str
         required: true
-  prometheus:
-    description: Where the O(connections) are counted. Needed with O(state=drained).
-    type: dict
-    suboptions:
-      url:
-        description: Its address, with the path in front of C(/api/v1) if there is one.
-        type: str
-        required: true
-      ca_cert:
-        description: A file with the authorities to trust.
-        type: path
-      token_file:
-        description: A file with a bearer token, read again for every query.
-        type: path
-      headers:
-        description: Headers to send, for example for a tenant.
-        type: dict
-      timeout_s:
-        description: How long one answer may take. It may take so much longer than O(drain_s).
-        type: float
-        default: 2.0
-      stale_s:
-        description: Not used here. The option is there because M(pincex.zero_downtime.k8s_rollout_gate) has it.
-        type: float
-        default: 30.0
   drain_s:
     description: How long O(state=drained) waits at most, in seconds. With 0 it counts once.
     type: float

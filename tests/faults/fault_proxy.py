@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import http.server
+import itertools
 import socket
 import struct
 import time
@@ -18,14 +19,16 @@ from small_api import Site, refusal, send
 Handler = http.server.BaseHTTPRequestHandler
 #: Spoils one request; True when it has answered, else the request is still passed on.
 Fault = t.Callable[[Handler, "FaultProxy"], bool]
+Act = t.Callable[[], object]
 
 
 class FaultProxy(Site):
-    """Passes on what it gets, unless there is a fault now. `only` is a part of the path that the fault is for."""
+    """Passes on what it gets, unless there is a fault now. `only` is a part of the path that the fault is for, and
+    `method` the method; empty for all."""
 
     def __init__(self, port: int) -> None:
         self.fault: Fault | None = None
-        self.only = ""
+        self.only = self.method = ""
         self.spoiled = 0
         #: What watches say stays in here, and nobody is told: a connection that died in silence.
         self.frozen = False
@@ -34,20 +37,24 @@ class FaultProxy(Site):
 
     def serve(self, handler: Handler) -> None:
         fault = self.fault
-        if fault is not None and self.only in handler.path:
+        if fault is not None and self.only in handler.path and self.method in ("", handler.command):
             self.spoiled += 1
             if fault(handler, self):
                 return
         self.pass_on(handler)
 
-    def pass_on(self, handler: Handler, most: int | None = None) -> None:
-        """Ask the server and hand over its answer as it comes, `most` bytes of it."""
+    def pass_on(self, handler: t.Any, most: int | None = None) -> None:
+        """Ask the server and hand over its answer as it comes, `most` bytes of its body; with 0 not even its head."""
         upstream = http.client.HTTPConnection("127.0.0.1", self._port)
         with contextlib.closing(upstream):
             try:
-                upstream.request("GET", handler.path, headers=dict(handler.headers))
+                upstream.request(handler.command, handler.path, handler.body or None, dict(handler.headers))
                 answer = upstream.getresponse()
             except OSError:
+                reset(handler, self)
+                return
+            if most == 0:
+                answer.read()
                 reset(handler, self)
                 return
             handler.send_response(answer.status)
@@ -108,3 +115,39 @@ def half(most: int) -> Fault:
 def no_json(handler: Handler, _proxy: FaultProxy) -> bool:
     send(handler, 200, b"<html>log in</html>\n")
     return True
+
+
+def nothing() -> None: ...
+
+
+def times(
+    count: float,
+    fault: Fault,
+    *,
+    before: int = 0,
+    begin: Act = nothing,
+    midway: Act = nothing,
+    end: Act = nothing,
+) -> Fault:
+    """The fault for that many requests after the first ones, and then none.
+
+    What else is to happen happens when such a request comes and not by a clock: a machine that is busy with other
+    things has another idea of time.
+    """
+    numbers = itertools.count(-before)
+    acts = {0: begin, count // 2: midway, count: end} if count > 1 else {0: begin, count: end}
+
+    def some(handler: Handler, proxy: FaultProxy) -> bool:
+        number = next(numbers)
+        acts.get(number, nothing)()
+        if 0 <= number < count:
+            return fault(handler, proxy)
+        proxy.spoiled -= 1
+        return False
+
+    return some
+
+
+def no_fault(_handler: Handler, _proxy: FaultProxy) -> bool:
+    """What is spoiled is the server behind."""
+    return False

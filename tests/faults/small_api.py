@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A small API server and a small Prometheus that speak real HTTP on loopback.
 
-The API server knows discovery, get, list in pages and watch with bookmarks; it forgets old resourceVersions when told
-to, and takes only the token that it is told to. Everything else of Kubernetes is left out: a test writes the objects.
+The API server knows discovery, get, list in pages, watch with bookmarks, and create, replace and merge patch with the
+resourceVersion that was read; it forgets old resourceVersions when told to, and takes only the token that it is told
+to. Everything else of Kubernetes is left out: a test writes the objects.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import contextlib
 import copy
 import http.server
 import json
+import math
+import re
 import socket
 import threading
 import time
@@ -29,7 +32,12 @@ KINDS: t.Final = {
     "replicasets": ("apps/v1", "ReplicaSet"),
     "statefulsets": ("apps/v1", "StatefulSet"),
     "events": ("v1", "Event"),
+    "configmaps": ("v1", "ConfigMap"),
+    "leases": ("coordination.k8s.io/v1", "Lease"),
+    "httproutes": ("gateway.networking.k8s.io/v1", "HTTPRoute"),
 }
+#: A Prometheus here scrapes so often.
+SCRAPE_S: t.Final = 0.1
 
 
 class Site:
@@ -63,9 +71,13 @@ class Site:
                     super().finish()
 
             def do_GET(self) -> None:
+                # Read whatever is answered: what is left of it would be taken for the next request.
+                self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 site.requests.append(self.path)
                 with contextlib.suppress(OSError):
                     site.serve(self)
+
+            do_POST = do_PUT = do_PATCH = do_GET
 
             def log_message(self, *_args: t.Any) -> None:
                 pass
@@ -129,6 +141,13 @@ class SmallApi(Site):
     def put(self, obj: Json) -> None:
         """Create or replace."""
         plural = next(plural for plural, kind in KINDS.items() if kind == (obj["apiVersion"], obj["kind"]))
+        self._put(plural, obj)
+
+    def take(self, plural: str, name: str) -> Json:
+        """The object as it is now."""
+        return t.cast(Json, json.loads(self._stored[plural][name]))
+
+    def _put(self, plural: str, obj: Json) -> None:
         with self._news:
             self._version += 1
             kept = copy.deepcopy(obj)
@@ -180,6 +199,8 @@ class SmallApi(Site):
             send(handler, 200, json.dumps({"kind": "APIResourceList", "resources": found}).encode())
         elif plural not in KINDS:
             send(handler, 404, refusal(404, "the server could not find the requested resource"))
+        elif handler.command != "GET":
+            self._change(handler, plural, name)
         elif name:
             text = self._stored[plural].get(name)
             send(handler, 200 if text else 404, text or refusal(404, f'{plural} "{name}" not found'))
@@ -187,6 +208,24 @@ class SmallApi(Site):
             self._watch(handler, plural, int(query["resourceVersion"]), float(query.get("timeoutSeconds", 3600)))
         else:
             self._list(handler, plural, query)
+
+    def _change(self, handler: t.Any, plural: str, name: str) -> None:
+        """Create, replace or merge patch. One that was not made of the newest object is a conflict."""
+        body = json.loads(handler.body)
+        name = name or body["metadata"]["name"]
+        # The condition's lock can be taken twice by one thread.
+        with self._news:
+            old = json.loads(self._stored[plural].get(name, b"{}"))
+            now, made_of = old.get("metadata", {}).get("resourceVersion"), body["metadata"].get("resourceVersion")
+            if made_of != now:
+                send(handler, 409, refusal(409, f"{plural} {name!r}: the object has been modified"))
+                return
+            if handler.command == "PATCH":
+                data = {**old["data"], **body["data"]}
+                body = {**old, "data": {key: value for key, value in data.items() if value is not None}}
+            self._put(plural, body)
+            text = self._stored[plural][name]
+        send(handler, 201 if handler.command == "POST" else 200, text)
 
     def _list(self, handler: http.server.BaseHTTPRequestHandler, plural: str, query: t.Mapping[str, str]) -> None:
         with self._news:
@@ -219,20 +258,84 @@ class SmallApi(Site):
         handler.wfile.write(b"%x\r\n%s\n\r\n0\r\n\r\n" % (len(mark) + 1, mark.encode()))
 
 
+class Counter:
+    """A counter of one process, which grows by so much a second."""
+
+    def __init__(self, per_s: float) -> None:
+        #: (from, a second), and when the process began.
+        self._speeds = [(time.time() - 1.0, per_s)]
+        self._starts = [self._speeds[0][0]]
+
+    def grow(self, per_s: float) -> None:
+        self._speeds.append((time.time(), per_s))
+
+    def restart(self) -> None:
+        """The process begins anew, and counts from zero."""
+        self._starts.append(time.time())
+
+    def at(self, when: float) -> int | None:
+        """Its value at that time; None before its first one."""
+        begun = [start for start in self._starts if start <= when]
+        if not begun:
+            return None
+        ends = [since for since, _per_s in self._speeds[1:]] + [math.inf]
+        pieces = zip(self._speeds, ends, strict=True)
+        return int(sum(max(0.0, min(when, end) - max(since, begun[-1])) * per_s for (since, per_s), end in pieces))
+
+
 class SmallPrometheus(Site):
-    """Instant queries: each one has the value that the test gave it, and `time()` is the time."""
+    """Instant queries: each one has the value that the test gave it, and `time()` is the time. Raw range-vector
+    queries: the samples of a counter, without those of the time in which the server was stopped."""
 
     def __init__(self) -> None:
         self.values: dict[str, float] = {}
+        self.counters: dict[str, Counter] = {}
+        #: (from, to) without scrapes.
+        self._gaps: list[tuple[float, float]] = []
         super().__init__()
+
+    def start(self) -> None:
+        super().start()
+        if self._gaps:
+            self._gaps[-1] = (self._gaps[-1][0], time.time())
+
+    def stop(self) -> None:
+        self._gaps.append((time.time(), math.inf))
+        super().stop()
 
     def serve(self, handler: http.server.BaseHTTPRequestHandler) -> None:
         query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(handler.path).query))
         at = float(query.get("time", time.time()))
-        if query.get("query") == "time()":
+        asked = query.get("query", "")
+        window = re.fullmatch(r"(.+)\[(\d+)ms\]", asked)
+        if asked == "time()":
             data: Json = {"resultType": "scalar", "result": [at, str(at)]}
+        elif window:
+            samples = self._samples(window[1], at, int(window[2]) / 1000)
+            result = [{"metric": {"pod": "a"}, "values": samples}] if samples else []
+            data = {"resultType": "matrix", "result": result}
         else:
-            value = self.values.get(query.get("query", ""))
+            value = self.values.get(asked)
             result = [] if value is None else [{"metric": {}, "value": [at, str(value)]}]
             data = {"resultType": "vector", "result": result}
         send(handler, 200, json.dumps({"status": "success", "data": data}).encode())
+
+    def _samples(self, selector: str, at: float, window_s: float) -> list[list[t.Any]]:
+        counter = self.counters.get(selector)
+        if counter is None:
+            return []
+        first, last = math.floor((at - window_s) / SCRAPE_S) + 1, math.floor(at / SCRAPE_S)
+        instants = [round(number * SCRAPE_S, 3) for number in range(first, last + 1)]
+        scraped = [when for when in instants if not any(begin <= when < end for begin, end in self._gaps)]
+        return [[when, str(value)] for when in scraped if (value := counter.at(when)) is not None]
+
+
+class SmallEndpoint(Site):
+    """The health endpoint of a service."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        super().__init__()
+
+    def serve(self, handler: http.server.BaseHTTPRequestHandler) -> None:
+        send(handler, self.status, json.dumps({"ready": self.status == 200}).encode())

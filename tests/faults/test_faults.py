@@ -129,11 +129,20 @@ OUTCOMES: dict[Outcome, tuple[str, str]] = {
 def judged(folder: pathlib.Path, outcome: Outcome, trouble: Trouble | None) -> tuple[Json, Region]:
     folder.mkdir()
     region = Region(folder)
-    try:
-        region.at(COMES_S, lambda: region.become(outcome))
+
+    def script() -> None:
         if trouble is not None:
-            region.at(BEGIN_S, lambda: trouble.begin(region))
-            region.at(OVER_S, lambda: trouble.end(region))
+            trouble.begin(region)
+            region.pause(COMES_S - BEGIN_S)
+            if trouble.felt is spoiled:
+                region.until(lambda: spoiled(region))
+        region.become(outcome)
+        if trouble is not None:
+            region.pause(OVER_S - COMES_S)
+            trouble.end(region)
+
+    try:
+        region.at(BEGIN_S, script)
         result = region.judge()
         region.passed = result["verdict"] == "pass"
         return result, region
@@ -182,7 +191,7 @@ def test_a_fault_that_stays_is_no_evidence(tmp_path: pathlib.Path, fault: str, t
     try:
         region.become("good")
         region.at(BEGIN_S, lambda: begin(region))
-        result = region.judge(observe_s=30, evidence_max_s=60, blind_s=0.5, traffic=traffic)
+        result = region.judge(observe_s=30, blind_s=0.5, traffic=traffic, timeout_s=5)
     finally:
         region.close()
     assert (result["verdict"], result["cause"]) == ("fail" if traffic else "hold", "no_evidence")

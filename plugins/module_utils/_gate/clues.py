@@ -18,10 +18,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_
     Suspect,
     events_of,
     log_of,
-    suspects_of,
     text_of,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_workload import State
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.pod_problems import shorten
 
 __all__ = ["ClueReader", "text_of"]
@@ -48,13 +46,13 @@ class ClueReader:
         #: What is not asked again, and why: one refusal is as good as many, and one time-out is enough.
         self._gave_up: dict[_Question, str] = {}
 
-    def read(self, states: Sequence[State]) -> list[Clue]:
-        """What can be found out within two seconds about the workloads that are not ready."""
+    def read(self, suspects: Sequence[Suspect]) -> list[Clue]:
+        """What can be found out about them within two seconds."""
         self._end = self._kube.clock.monotonic() + _ALL_S
         self._gave_up = {}
         patience = self._kube.deadline_s
         try:
-            return [self._clue(suspect) for suspect in suspects_of(states)]
+            return [self._clue(suspect) for suspect in suspects]
         finally:
             self._kube.deadline_s = patience
 

@@ -13,6 +13,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube im
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.watch import Watch
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_workload import Cluster, Wanted
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.event_reader import Asked, EventReader
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.workload_counts import KINDS
 
 #: How late the gate wakes up after news, at most; and how often it does at most while a rollout makes many.
@@ -57,16 +58,21 @@ class ClusterReader:
     """Reads the workloads, their pods and the ReplicaSets between them.
 
     With `watch` the API server says what changes, and a look costs no request. Without it a look is one list per kind,
-    for whoever looks only once.
+    for whoever looks only once. Events are read only while they are asked for.
     """
 
     def __init__(self, kube: KubeApi, namespace: str, wanted: Sequence[Wanted], *, watch: bool = True) -> None:
         self._kube = kube
         self._namespace = namespace
+        self._events = EventReader(kube, namespace)
         self._news = threading.Event()
         names = {kind: {one.name for one in wanted if one.kind == kind} for kind in {one.kind for one in wanted}}
         # Workloads before pods: in a list, a pod may be newer than the status that is judged, never older.
-        self._trims: dict[str, Trim] = {kind: _workload(names[kind]) for kind in sorted(names.keys() - {"Pod"})}
+        self._trims: dict[str, Trim] = {
+            # The ReplicaSet of a Deployment tells its revision.
+            kind: _workload(names[kind], written=kind != "Deployment")
+            for kind in sorted(names.keys() - {"Pod"})
+        }
         if "Deployment" in names:
             self._trims["ReplicaSet"] = _replica_set(names["Deployment"])
         # All of the namespace: whose they are may only be known after they are there.
@@ -85,13 +91,24 @@ class ClusterReader:
             # All of them begin before the first one waits for its answer.
             watch.start()
         self._news.clear()
-        return _cluster({kind: watch.snapshot() for kind, watch in self._watches.items()})
+        found = {kind: watch.snapshot() for kind, watch in self._watches.items()}
+        self._events.read()
+        return _cluster(found, self._events.known)
 
     def confirm(self) -> Cluster:
         """The same by fresh lists: a connection that died in silence has no say in a pass. Raises ApiError."""
         if self._watches:
-            return _cluster({kind: watch.refresh() for kind, watch in self._watches.items()})
-        return _cluster({kind: self._list(kind, trim) for kind, trim in self._trims.items()})
+            return _cluster({kind: watch.refresh() for kind, watch in self._watches.items()}, self._events.known)
+        return _cluster({kind: self._list(kind, trim) for kind, trim in self._trims.items()}, self._events.known)
+
+    def ask(self, asked: Asked) -> None:
+        """Events to read along with the next looks: reasons, each with the uids of the objects."""
+        self._events.ask(asked)
+
+    @property
+    def notes(self) -> list[str]:
+        """What is not read now, and why; the verdict is the same without."""
+        return [self._events.note] if self._events.note else []
 
     def wait(self, seconds: float) -> None:
         """Let time pass, and no more of it when something has changed since the last read."""
@@ -115,18 +132,19 @@ def _api_version(kind: str) -> str:
     return KINDS.get(kind, "apps/v1")
 
 
-def _cluster(found: Mapping[str, Sequence[JsonObject]]) -> Cluster:
+def _cluster(found: Mapping[str, Sequence[JsonObject]], events: Sequence[JsonObject]) -> Cluster:
     workloads = {
         (kind, str(obj["metadata"]["name"])): obj for kind, objects in found.items() if kind in KINDS for obj in objects
     }
-    return Cluster(workloads, found.get("ReplicaSet", ()), found["Pod"])
+    return Cluster(workloads, found.get("ReplicaSet", ()), found["Pod"], events)
 
 
-def _workload(names: Collection[str]) -> Trim:
+def _workload(names: Collection[str], *, written: bool) -> Trim:
     def trim(obj: JsonObject) -> JsonObject | None:
         if obj["metadata"]["name"] not in names:
             return None
-        return {"metadata": _meta(obj), "spec": _pick(obj.get("spec"), _SPEC), "status": obj.get("status") or {}}
+        meta = _meta(obj) | ({"managedFields": _writers(obj)} if written else {})
+        return {"metadata": meta, "spec": _pick(obj.get("spec"), _SPEC), "status": obj.get("status") or {}}
 
     return trim
 
@@ -163,6 +181,12 @@ def _meta(obj: JsonObject) -> JsonObject:
         if len(value) <= _LONGEST_ANNOTATION or name.startswith(_CONTROLLER)
     }
     return _pick(meta, _META) | {"annotations": kept}
+
+
+def _writers(obj: JsonObject) -> list[JsonObject]:
+    """When the object was written, besides its status and its scale: that goes on all the time."""
+    fields = obj["metadata"].get("managedFields") or []
+    return [_pick(one, ("time",)) for one in fields if not one.get("subresource")]
 
 
 def _pick(obj: Mapping[str, t.Any] | None, keys: Collection[str]) -> JsonObject:

@@ -36,10 +36,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_sequential import (
     RATES,
     RATIOS,
-    Evidence,
+    CountTests,
     Interval,
-    OneSample,
-    TwoSample,
     alpha_of,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.metric_check import ON_MISSING
@@ -106,7 +104,8 @@ class Rule:
     service: str
     stable_requests: str = ""
     stable_failures: str = ""
-    ratio: float = 0.0
+    #: None without a stable slot.
+    ratio: float | None = None
 
 
 def checkers_of(
@@ -164,7 +163,7 @@ def _rule(item: Params) -> Rule:
         item["service"],
         against.get("requests", "").strip(),
         against.get("failures", "").strip(),
-        against.get("ratio", 0.0),
+        against.get("ratio"),
     )
 
 
@@ -192,10 +191,7 @@ class CounterChecker:
         self._since = since
         self._gap_s = gap_s
         self._slots: _Slots | None = None
-        self._alone = Evidence(OneSample(rule.healthy_below), _RESTART_S, rule.overdispersion)
-        self._beside = Evidence(TwoSample(rule.ratio), _RESTART_S, rule.overdispersion)
-        #: The last interval went to the test against the stable slot.
-        self._compared = False
+        self._tests = CountTests(rule.healthy_below, rule.ratio, _RESTART_S, rule.overdispersion)
         self._scrapes = 0
         self._proof: _Proof | None = None
         self._good_s = 0.0
@@ -265,9 +261,7 @@ class CounterChecker:
 
     def _judge(self, at: float, interval: Interval, slots: _Slots) -> None:
         """Add an interval that ended at this instant of the monotonic clock."""
-        # Where the stable slot gets no traffic there is nothing to compare with.
-        self._compared = interval.stable_requests > 0
-        (self._beside if self._compared else self._alone).add(at, interval)
+        self._tests.add(at, interval)
         self._last.append(
             {
                 "after_s": round(at - (self._began or 0.0), 3),
@@ -277,9 +271,12 @@ class CounterChecker:
                 **({"stable_failures": interval.stable_failures} if self._rule.stable_requests else {}),
             }
         )
+        if self._nearness() > _SUSPICIOUS:
+            # Even when the look that should have seen it had no sight.
+            self._good_s, self._good_at = 0.0, None
         if self._proof is None and self._nearness() > 1:
             # It stays bad: what comes after a proof does not undo it, and does not change what is said of it.
-            self._proof = _Proof(self._sentence(slots), self._nearness(), self._leading().deciding.failed_at)
+            self._proof = _Proof(self._sentence(slots), self._nearness(), self._tests.deciding.failed_at)
 
     def _status(self, kind: SampleKind) -> Status:
         if self._proof is not None:
@@ -291,46 +288,38 @@ class CounterChecker:
         return "thin" if kind == "thin" else "good"
 
     def _time(self, now: float, status: Status) -> None:
-        if status in ("over", "bad"):
-            self._good_s = 0.0
-        elif status == "good" and self._good_at is not None and now - self._good_at <= self._gap_s:
+        if status == "good" and self._good_at is not None and now - self._good_at <= self._gap_s:
             self._good_s += now - self._good_at
         self._good_at = now if status == "good" else None
 
-    def _leading(self) -> Evidence:
-        return self._beside if self._beside.log > self._alone.log else self._alone
-
-    def _log(self) -> float:
-        """The larger evidence of the two, at twice the price: each of them has half of the false alarms."""
-        return self._leading().log - (math.log(2) if self._rule.stable_requests else 0.0)
-
     def _nearness(self) -> float:
-        return max(0.0, self._log() / -math.log(self._rule.alpha))
+        return max(0.0, self._tests.log / -math.log(self._rule.alpha))
 
     def _sentence(self, slots: _Slots) -> str:
         rule = self._rule
         shown, ours, stable = "", slots.new, slots.stable
         counts = (ours.failures, ours.requests, stable.failures, stable.requests)
-        leading = self._leading()
-        if self._nearness() > _SUSPICIOUS and leading.deciding.number > 1:
+        start = self._tests.deciding
+        if self._nearness() > _SUSPICIOUS and start.number > 1:
             # An hour of good answers before it is not what speaks.
-            start, shown = leading.deciding, "the last "
+            shown = "the last "
             counts = (start.failures, start.requests, start.stable_failures, start.stable_requests)
         failures, requests, stable_failures, stable_requests = counts
-        compared = self._compared if self._nearness() == 0 else leading is self._beside
         than = f"healthy below {100 * rule.healthy_below:g} %"
         test = "one-sample"
-        if compared:
-            than = (
-                f"the stable slot {stable_failures:.0f} of {stable_requests:.0f}, healthy below {rule.ratio:g} times it"
-            )
-            test = "two-sample"
-        elif rule.stable_requests:
-            test += ", the stable slot had no requests"
+        if rule.ratio is not None:
+            binding = self._tests.binding
+            if binding == "not_compared":
+                test += ", the stable slot had no requests"
+            else:
+                # Only what is outside both is bad, and the other test says it more surely.
+                beside = f"the stable slot {stable_failures:.0f} of {stable_requests:.0f}"
+                than = f"{beside}, {than} or {rule.ratio:g} times its rate"
+                test = f"{'two' if binding == 'two_sample' else 'one'}-sample, the weaker of both tests"
         split = f" split over {rule.tests} tests" if rule.tests > 1 else ""
         facts = [
             "sequential test",
-            f"evidence 1 : {_odds(self._log())}",
+            f"evidence 1 : {_odds(self._tests.log)}",
             f"1 in {1 / rule.false_alarm:.0f} allowed{split}",
             test,
         ]
@@ -338,6 +327,15 @@ class CounterChecker:
             facts.append(f"counts divided by {rule.overdispersion:g}")
         facts.append(f"{self._scrapes} scrapes")
         return f"{rule.name} {failures:.0f} of {shown}{requests:.0f} requests, {than} ({', '.join(facts)})"
+
+    def _warning(self, slots: _Slots, status: Status) -> str:
+        """A selector that never matches is good for ever. It may be right: a healthy service may have no such series.
+
+        Where the stable slot has some, the selector is most likely right, and ours come with the first failure.
+        """
+        if status != "good" or slots.new.failure_series or slots.stable.failure_series:
+            return ""
+        return f"no failure was ever counted: {self._rule.failures} matched no series"
 
     def _state(self, slots: _Slots, status: Status, problem: str) -> CheckState:
         rule = self._rule
@@ -349,7 +347,10 @@ class CounterChecker:
             sentence = f"{rule.name} has {slots.new.requests:.0f} of at least {rule.min_requests:g} requests"
         else:
             sentence = self._sentence(slots)
-        outside_since = self._leading().deciding.failed_at if status == "over" else None
+        warning = self._warning(slots, status)
+        if warning:
+            sentence += f"; {warning}"
+        outside_since = self._tests.deciding.failed_at if status == "over" else None
         return CheckState(
             rule.name,
             status,
@@ -361,24 +362,24 @@ class CounterChecker:
             outside_since=self._proof.failed_at if self._proof is not None else outside_since,
             service=rule.service,
             counts=dict(self._counts),
-            evidence=self._evidence(slots),
+            evidence=self._evidence(slots, warning),
         )
 
-    def _evidence(self, slots: _Slots) -> JsonObject:
+    def _evidence(self, slots: _Slots, warning: str) -> JsonObject:
         rule = self._rule
-        log = self._log()
         return {
             "requests": slots.new.requests,
             "failures": slots.new.failures,
             "stable_requests": slots.stable.requests,
             "stable_failures": slots.stable.failures,
-            # None at all may be a selector that is wrong.
             "failure_series": len(slots.new.failure_series),
+            "warning": warning,
             "scrapes": self._scrapes,
             "healthy_below": rule.healthy_below,
-            "log_evidence": round(log, 3) if math.isfinite(log) else None,
+            "log_evidence": _rounded(self._tests.log),
             "log_proof": round(-math.log(rule.alpha), 3),
-            "test": "two_sample" if self._compared else "one_sample",
+            "log_tests": {name: _rounded(log) for name, log in self._tests.logs.items()},
+            "test": self._tests.binding,
             "tests": rule.tests,
             "overdispersion": rule.overdispersion,
             "last": list(self._last),
@@ -400,6 +401,10 @@ class _Proof:
     sentence: str
     nearness: float
     failed_at: float | None
+
+
+def _rounded(log: float) -> float | None:
+    return round(log, 3) if math.isfinite(log) else None
 
 
 def _odds(log: float) -> str:

@@ -138,7 +138,7 @@ def _good(rules: Rules, at: Situation) -> Judgement | None:
         closest = max(critical, key=_nearness)
         reason += "; " if reason else ""
         reason += f"{len(critical)} checks good for {rules.observe_s:g} s, closest: {closest.sentence}"
-    return Judgement("pass", reason + _warnings(at))
+    return Judgement("pass", reason + _warnings(at, reason))
 
 
 def _thin(rules: Rules, at: Situation) -> Judgement | None:
@@ -192,14 +192,16 @@ def _workloads_ready(at: Situation) -> str:
 
 
 def warnings(at: Situation) -> list[str]:
-    """Checks that do not decide and are outside their limit or not visible."""
+    """Checks that do not decide and are outside their limit or not visible, and what is good and may be a mistake."""
     return [
-        state.sentence for state in at.checks if not state.critical and state.status in ("bad", "over", "blind", "lost")
+        state.sentence
+        for state in at.checks
+        if (not state.critical and state.status in ("bad", "over", "blind", "lost")) or state.evidence.get("warning")
     ]
 
 
-def _warnings(at: Situation) -> str:
-    found = warnings(at)
+def _warnings(at: Situation, told: str) -> str:
+    found = [sentence for sentence in warnings(at) if sentence not in told]
     return f"; warning: {'; '.join(found)}" if found else ""
 
 
@@ -217,14 +219,17 @@ def _pending(rules: Rules, at: Situation) -> str:
 
 
 def live_line(rules: Rules, at: Situation) -> str:
-    """One line for the terminal: the check closest to failing, pods ready, time left."""
+    """One line for the terminal: what is closest to failing, pods ready, time left."""
     parts = []
-    unready = [state.detail for state in at.workloads if state.status != "ready"]
+    unready = [state for state in at.workloads if state.status != "ready"]
     critical = _critical(at)
     if at.unread_since is not None:
         parts.append(at.unread)
     elif unready:
-        parts.append(unready[0])
+        # One with a problem fails when its grace is over, the others at the deadline.
+        closest = next((state for state in unready if state.problems), unready[0])
+        others = f", and {len(unready) - 1} more waiting" if len(unready) > 1 else ""
+        parts.append(closest.detail + others)
     elif critical:
         parts.append(max(critical, key=_nearness).sentence)
     if at.workloads and not unready:

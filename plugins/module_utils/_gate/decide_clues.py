@@ -11,14 +11,21 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.redact import redact
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_workload import State
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.check import CheckState
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_events import instant, last_seen
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_workload import State, Wanted
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.pod_problems import (
     JsonObject,
     ProblemKind,
+    containers,
+    exits_of,
     shorten,
 )
 
 _MOST_PODS: t.Final = 3
+#: Replicas that serve the same have much the same to say.
+_MOST_SERVING: t.Final = 2
+_DEFAULT_CONTAINER: t.Final = "kubectl.kubernetes.io/default-container"
 _MOST_EVENTS: t.Final = 10
 #: A line is cut before it is searched for secrets, which takes time, and again before it is shown.
 _LONGEST_READ: t.Final = 4000
@@ -93,6 +100,62 @@ def suspects_of(states: Sequence[State]) -> list[Suspect]:
     return [suspect for _waits, _rank, suspect in ranked[:_MOST_PODS]]
 
 
+def with_serving(
+    suspects: Sequence[Suspect], checks: Sequence[CheckState], pods: Sequence[tuple[Wanted, Sequence[JsonObject]]]
+) -> list[Suspect]:
+    """The same after at most two pods that serve what the failing check judges; three in all.
+
+    A check that names no service speaks of the pods that are judged, if all of those are of one service.
+    """
+    serving = _serving(checks, pods)
+    names = {suspect.pod for suspect in serving}
+    return [*serving, *(suspect for suspect in suspects if suspect.pod not in names)][:_MOST_PODS]
+
+
+def _serving(checks: Sequence[CheckState], pods: Sequence[tuple[Wanted, Sequence[JsonObject]]]) -> list[Suspect]:
+    judged = {wanted.service for wanted, _pods in pods}
+    failing = [check for check in checks if check.critical and check.status == "bad"]
+    for check in sorted(failing, key=lambda one: one.nearness, reverse=True):
+        service = check.service or (min(judged) if len(judged) == 1 else None)
+        found = [
+            (pod, wanted, *_witness(pod))
+            for wanted, owned in pods
+            if wanted.service == service and wanted.kind != "Job"
+            for pod in owned
+            if (pod.get("status") or {}).get("phase") == "Running"
+        ]
+        # Restarted ones first, then the newest; by name where that is the same.
+        found.sort(key=lambda one: str(one[0]["metadata"]["name"]))
+        found.sort(key=lambda one: str(one[0]["metadata"].get("creationTimestamp") or ""), reverse=True)
+        found.sort(key=lambda one: one[3] == 0)
+        if found:
+            return [
+                Suspect(
+                    workload=str(wanted),
+                    pod=str(pod["metadata"]["name"]),
+                    container=container,
+                    problem=f"serves what {check.name} judges" + (f", restarted ({exits} exits)" if exits else ""),
+                    exit_code=code,
+                    logs=bool(container),
+                    restarted=exits > 0,
+                    objects=(("Pod", str(pod["metadata"]["name"])),),
+                )
+                for pod, wanted, container, exits, code in found[:_MOST_SERVING]
+            ]
+    return []
+
+
+def _witness(pod: JsonObject) -> tuple[str, int, int | None]:
+    """The container whose log is worth reading, how often it has ended, and with what the last time."""
+    ended = [(exits_of(state), name) for name, state in containers(pod)]
+    exits, name = max(ended, key=lambda one: one[0].count, default=(None, ""))
+    if exits is not None and exits.count:
+        return name, exits.count, exits.exit_code
+    own = [str(one["name"]) for one in (pod.get("spec") or {}).get("containers") or []]
+    chosen = (pod["metadata"].get("annotations") or {}).get(_DEFAULT_CONTAINER)
+    return (chosen if chosen in own else next(iter(own), "")), 0, None
+
+
 def _suspects(state: State) -> list[Suspect]:
     """Of one workload, the most interesting first."""
     if any(problem.kind == "missing" for problem in state.problems):
@@ -143,10 +206,10 @@ def events_of(raw: Iterable[Mapping[str, t.Any]]) -> tuple[Event, ...]:
         key = (event.type, event.reason, event.message)
         known = merged.get(key)
         if known is not None:
-            at = max(known.at, event.at, key=_instant)
+            at = max(known.at, event.at, key=instant)
             event = dataclasses.replace(event, count=known.count + event.count, at=at)
         merged[key] = event
-    newest_first = sorted(merged.values(), key=lambda event: (_instant(event.at), event.message), reverse=True)
+    newest_first = sorted(merged.values(), key=lambda event: (instant(event.at), event.message), reverse=True)
     newest_first.sort(key=lambda event: event.type != "Warning")
     kept = newest_first[:_MOST_EVENTS]
     kept.reverse()
@@ -155,21 +218,14 @@ def events_of(raw: Iterable[Mapping[str, t.Any]]) -> tuple[Event, ...]:
 
 
 def _event(raw: Mapping[str, t.Any]) -> Event:
-    """Written by the old recorder (count, lastTimestamp) or the new one (eventTime, series)."""
     series = raw.get("series") or {}
-    at = series.get("lastObservedTime") or raw.get("lastTimestamp") or raw.get("eventTime")
     return Event(
-        at=str(at or (raw.get("metadata") or {}).get("creationTimestamp") or ""),
+        at=last_seen(raw),
         type=str(raw.get("type") or "Normal"),
         reason=str(raw.get("reason") or ""),
         message=shorten(redact(_plain(str(raw.get("message") or "")))),
         count=int(series.get("count") or raw.get("count") or 1),
     )
-
-
-def _instant(at: str) -> str:
-    """For sorting: "…:05Z" is before "…:05.2Z"."""
-    return at.rstrip("Z")
 
 
 #: What the kubelet says instead of a log whose container it has cleared away already (seen with 1.36).

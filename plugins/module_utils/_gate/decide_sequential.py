@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sequential tests of failure counts that may be looked at after every scrape. Pure: no I/O, no clock.
 
-Both are e-processes: under the null their value exceeds 1/alpha ever with a probability of at most alpha, however often
+All are e-processes: under the null their value exceeds 1/alpha ever with a probability of at most alpha, however often
 one looks (Ville's inequality). Their logarithms are summed, and a mixture over the unknown badness is taken at the end.
 """
 
@@ -131,6 +131,7 @@ class Evidence:
         self._starts: collections.deque[Start] = collections.deque(maxlen=_STARTS)
         self._count = 0
         self._next = -math.inf
+        self._log: float | None = -math.inf
 
     def add(self, at: float, interval: Interval) -> None:
         """Counts of the interval that ended at this instant, in seconds of any clock that goes forward."""
@@ -141,16 +142,87 @@ class Evidence:
             self._starts.append(Start(self._count, [0.0] * len(terms)))
         for start in self._starts:
             start.add(at, interval, terms)
+        self._log = None
 
     @property
     def log(self) -> float:
         """The logarithm of the e-value; -inf before the first interval."""
-        return _log_sum([start.log for start in self._starts])
+        if self._log is None:
+            self._log = _log_sum([start.log for start in self._starts])
+        return self._log
 
     @property
     def deciding(self) -> Start:
         """The start that the evidence rests on."""
         return max(self._starts, key=lambda start: start.log, default=Start(1, [0.0]))
+
+
+#: The rate on all intervals, the stable slot's rate where it had requests, and the rate on the intervals where it had
+#: none.
+Name = t.Literal["one_sample", "two_sample", "not_compared"]
+
+
+class CountTests:
+    """What is asked of one check's counts, and which of its tests the evidence rests on.
+
+    Without `ratio` that is the error rate alone. With it a version is healthy below `healthy_below` or below so many
+    times the stable slot's rate, and has to be outside both: the weaker evidence of the two counts. Beside a flawless
+    stable slot eight failures in a million requests are many times its rate; in an outage of both sides every rate is
+    too high. Where the stable slot had no requests there is nothing to compare, and the rate on these intervals is a
+    second way to a proof.
+
+    Each way has half of the false alarms. The mean of `one_sample` and `not_compared` is an e-process for a version
+    below the rate; that of `two_sample` and `not_compared` for one below the ratio wherever it can be compared, and
+    below the rate elsewhere. The evidence is below both means.
+    """
+
+    def __init__(
+        self, healthy_below: float, ratio: float | None, restart_s: float, overdispersion: float = 1.0
+    ) -> None:
+        rate = OneSample(healthy_below)
+        self._all: dict[Name, Evidence] = {"one_sample": Evidence(rate, restart_s, overdispersion)}
+        if ratio is not None:
+            self._all["two_sample"] = Evidence(TwoSample(ratio), restart_s, overdispersion)
+            self._all["not_compared"] = Evidence(rate, restart_s, overdispersion)
+        #: The last interval could be compared with the stable slot.
+        self._compared = False
+
+    def add(self, at: float, interval: Interval) -> None:
+        """Counts of the interval that ended at this instant, as for `Evidence`."""
+        self._all["one_sample"].add(at, interval)
+        if "two_sample" in self._all:
+            self._compared = interval.stable_requests > 0
+            self._all["two_sample" if self._compared else "not_compared"].add(at, interval)
+
+    @property
+    def log(self) -> float:
+        """The logarithm of the e-value of the check; -inf before the first interval."""
+        if "two_sample" not in self._all:
+            return self._all["one_sample"].log
+        return max(self._all[self._weaker].log, self._all["not_compared"].log) - math.log(2)
+
+    @property
+    def binding(self) -> Name:
+        """The test that the evidence rests on; while nothing speaks against the version, of those in use now."""
+        if "two_sample" not in self._all:
+            return "one_sample"
+        if self.log > 0:
+            return self._weaker if self._all[self._weaker].log >= self._all["not_compared"].log else "not_compared"
+        return self._weaker if self._compared else "not_compared"
+
+    @property
+    def deciding(self) -> Start:
+        """The start that the evidence rests on."""
+        return self._all[self.binding].deciding
+
+    @property
+    def logs(self) -> dict[Name, float]:
+        """The logarithm of each e-value."""
+        return {name: evidence.log for name, evidence in self._all.items()}
+
+    @property
+    def _weaker(self) -> Name:
+        return "one_sample" if self._all["one_sample"].log < self._all["two_sample"].log else "two_sample"
 
 
 def _log_sum(logs: list[float]) -> float:

@@ -14,6 +14,14 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_events import (
+    Answers,
+    Question,
+    answers,
+    mount_failure,
+    questions,
+    refusal,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.pod_problems import (
     JsonObject,
     Problem,
@@ -37,7 +45,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.workloa
     selected,
 )
 
-__all__ = ["KINDS", "Cluster", "Grace", "Memory", "State", "Status", "Wanted", "judge_workloads"]
+__all__ = ["KINDS", "Cluster", "Grace", "Memory", "State", "Status", "Wanted", "judge_workloads", "judged_pods"]
 
 _REVISION: t.Final = "deployment.kubernetes.io/revision"
 _EARLIER_REVISIONS: t.Final = "deployment.kubernetes.io/revision-history"
@@ -112,6 +120,8 @@ class Cluster:
     workloads: Mapping[tuple[str, str], JsonObject]
     replica_sets: Sequence[JsonObject] = ()
     pods: Sequence[JsonObject] = ()
+    #: Only what was asked for, and only what is there: an event that is missing proves nothing.
+    events: Sequence[JsonObject] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,12 +130,14 @@ class Memory:
 
     `since` is when a trouble was first seen without a break. `forgiven` is pod uid -> container -> exits from before
     this gate: only pods that were ready at the first look have any, the others are what is judged. `done` are Jobs that
-    were complete: `ttlSecondsAfterFinished` may take them away before everything else is ready.
+    were complete: `ttlSecondsAfterFinished` may take them away before everything else is ready. `open` is since when
+    there is a question that events might answer.
     """
 
     since: Mapping[str, float] = dataclasses.field(default_factory=dict)
     forgiven: Mapping[str, Mapping[str, int]] | None = None
     done: Mapping[Wanted, Counts] = dataclasses.field(default_factory=dict)
+    open: Mapping[Question, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,6 +191,7 @@ def judge_workloads(
     # One pass over all pods, and not one for each workload: there may be 500 of them.
     owned = _Owned(cluster)
     since: dict[str, float] = {}
+    still_open: dict[Question, float] = {}
     done = dict(memory.done)
     states = []
     for workload in wanted:
@@ -191,7 +204,7 @@ def judge_workloads(
                 done[workload] = subject.counts
         problems: list[Problem] = []
         fatal = None
-        for problem in _problems(workload, subject, forgiven):
+        for problem in _problems(workload, subject, forgiven, owned.told):
             # By workload, not by pod: a pod that is made anew with the same trouble does not start the patience again.
             key = f"{workload}/{problem.container}/{problem.kind}"
             since[key] = memory.since.get(key, now)
@@ -202,16 +215,35 @@ def judge_workloads(
             else:
                 problems.append(problem)
         states.append(_state(workload, subject or _Subject(Counts(0, 0, 0)), tuple(problems), fatal))
-    return states, Memory(since, forgiven, done)
+        if subject is not None and subject.counts.waiting:
+            for question in questions(
+                workload.kind, cluster.workloads.get((workload.kind, workload.name)), subject.pods
+            ):
+                still_open[question] = memory.open.get(question, now)
+    return states, Memory(since, forgiven, done, still_open)
 
 
-def _problems(wanted: Wanted, subject: _Subject | None, forgiven: Mapping[str, Mapping[str, int]]) -> Iterator[Problem]:
+def judged_pods(wanted: Sequence[Wanted], cluster: Cluster) -> list[tuple[Wanted, Sequence[JsonObject]]]:
+    """The pods of the newest revision of every workload that exists."""
+    owned = _Owned(cluster)
+    found = [(workload, _subject(workload, cluster, owned)) for workload in wanted]
+    return [(workload, subject.pods) for workload, subject in found if subject is not None]
+
+
+def _problems(
+    wanted: Wanted, subject: _Subject | None, forgiven: Mapping[str, Mapping[str, int]], told: Answers
+) -> Iterator[Problem]:
     if subject is None or (wanted.selector and not subject.pods and wanted.min_ready != 0):
         yield Problem("missing", f"no pod matches {wanted.selector}" if wanted.selector else f"{wanted} does not exist")
         return
     yield from subject.problems
+    # What is ready is ready, whatever was said on the way.
+    told = told if subject.counts.waiting else {}
     for pod in subject.pods:
         yield from pod_problems(pod, forgiven.get(str(pod["metadata"].get("uid")), {}))
+        unmounted = mount_failure(pod, told)
+        if unmounted is not None:
+            yield unmounted
 
 
 def _state(wanted: Wanted, subject: _Subject, problems: tuple[Problem, ...], fatal: Problem | None) -> State:
@@ -289,9 +321,10 @@ def _from_before(pods: Iterable[JsonObject]) -> dict[str, dict[str, int]]:
 
 
 class _Owned:
-    """Living pods and ReplicaSets by the uid of their owner, in the order of their names."""
+    """Living pods and ReplicaSets by the uid of their owner, in the order of their names, and what events told."""
 
     def __init__(self, cluster: Cluster) -> None:
+        self.told = answers(cluster.events)
         self._pods = _by_owner(cluster.pods)
         self._sets = _by_owner(cluster.replica_sets)
 
@@ -333,8 +366,13 @@ def _subject(wanted: Wanted, cluster: Cluster, owned: _Owned) -> _Subject | None
         return _deployment(obj, counts, owned)
     if wanted.kind == "Pod":
         return _Subject(counts, [obj])
-    pods = pods_of_newest(wanted.kind, obj, owned.pods(obj))
-    return _Subject(counts, pods, _job_problems(obj) if wanted.kind == "Job" else ())
+    living = owned.pods(obj)
+    refused = refusal(wanted.kind, obj, living, owned.told) if counts.waiting else None
+    return _Subject(
+        counts,
+        pods_of_newest(wanted.kind, obj, living),
+        (*(_job_problems(obj) if wanted.kind == "Job" else ()), *((refused,) if refused is not None else ())),
+    )
 
 
 def _deployment(obj: JsonObject, counts: Counts, owned: _Owned) -> _Subject:

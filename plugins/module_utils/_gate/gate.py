@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError, ReleaseError, Undone
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import decide, decide_workload
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import (
+    decide,
+    decide_clues,
+    decide_events,
+    decide_workload,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.check import (
     SLACK_S,
     Checker,
@@ -39,6 +44,13 @@ class Reads(t.Protocol):
 
     def confirm(self) -> decide_workload.Cluster:
         """The same, asked anew: a connection that has died in silence still shows yesterday."""
+
+    def ask(self, asked: Mapping[decide_events.Reason, Collection[str]]) -> None:
+        """Events to read along with the next looks: reasons, each with the uids of the objects."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What is not read now, and why; the verdict is the same without."""
 
     def wait(self, seconds: float) -> None:
         """Until there is news, or the time is over."""
@@ -84,8 +96,8 @@ class Gate:
         self._clock = clock
         self._progress = progress
         self._memory = decide_workload.Memory()
-        #: The workloads as they were at the last look, for whoever wants to know more about them.
-        self.workloads: list[decide_workload.State] = []
+        self._workloads: list[decide_workload.State] = []
+        self._seen = decide_workload.Cluster({})
         self._checks: list[CheckState] = []
         self._checks_due = self._started = self._looked_at = clock.monotonic()
         self._started_at = clock.now()
@@ -116,6 +128,14 @@ class Gate:
                 error.partial.update(self._interrupted(error))
                 raise
 
+    def suspects(self, judgement: decide.Judgement) -> list[decide_clues.Suspect]:
+        """The pods that may tell more about a verdict of this gate; none where all is well."""
+        suspects = decide_clues.suspects_of(self._workloads)
+        if judgement.cause != "metric":
+            return suspects
+        pods = decide_workload.judged_pods(self._question.workloads, self._seen)
+        return decide_clues.with_serving(suspects, self._checks, pods)
+
     def _look(self) -> decide.Situation:
         """Checks first: they decide about traffic that is hurt now."""
         now = self._clock.monotonic()
@@ -138,8 +158,8 @@ class Gate:
 
     def _situation(self) -> decide.Situation:
         now = self._clock.monotonic()
-        seen = bool(self.workloads) or not self._question.workloads
-        if seen and all(state.status == "ready" for state in self.workloads):
+        seen = bool(self._workloads) or not self._question.workloads
+        if seen and all(state.status == "ready" for state in self._workloads):
             self._ready_s += now - self._looked_at
             self._ready_since = now if self._ready_since is None else self._ready_since
             self._first_ready = now if self._first_ready is None else self._first_ready
@@ -149,7 +169,7 @@ class Gate:
         self._looked_at = now
         unread = min(self._unread.values(), default=None)
         return decide.Situation(
-            self.workloads or [_unseen(workload) for workload in self._question.workloads],
+            self._workloads or [_unseen(workload) for workload in self._question.workloads],
             self._checks,
             now,
             self._ready_since,
@@ -167,9 +187,13 @@ class Gate:
             self._lost(what, error)
             return
         self._unread.pop(what, None)
-        self.workloads, self._memory = decide_workload.judge_workloads(
-            self._question.workloads, cluster, self._question.grace, self._memory, self._clock.monotonic()
+        now = self._clock.monotonic()
+        self._workloads, self._memory = decide_workload.judge_workloads(
+            self._question.workloads, cluster, self._question.grace, self._memory, now
         )
+        self._seen = cluster
+        if self._cluster is not None:
+            self._cluster.ask(decide_events.due(self._memory.open, now))
 
     def _ask_guard(self, guard: Callable[[], None]) -> None:
         """Ask when it is due. An answer that may come later is waited for, ever more patiently."""
@@ -245,7 +269,7 @@ class Gate:
                 "checks": [check_to_json(state) for state in situation.checks],
                 "pods": [],
             },
-            "warnings": decide.warnings(situation),
+            "warnings": [*decide.warnings(situation), *(self._cluster.notes if self._cluster is not None else ())],
         }
 
 

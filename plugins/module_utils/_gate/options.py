@@ -16,14 +16,14 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import 
     counter_check,
     health_check,
     metric_check,
-    prometheus,
+    providers,
     replay,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.check import Checker
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide import Rules
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_workload import KINDS, Grace, Wanted
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.gate import Question
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.prometheus import MetricProvider, Prometheus
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.readings import MetricProvider, MetricReader
 
 Params = Mapping[str, t.Any]
 
@@ -56,13 +56,13 @@ def _list_of(options: Mapping[str, t.Any]) -> dict[str, t.Any]:
 ARGUMENT_SPEC: t.Final[dict[str, dict[str, t.Any]]] = merge(
     CLUSTER,
     RELEASE,
+    providers.argument_spec(),
     {
         "workloads": _list_of(_WORKLOAD),
         "workload_grace": {"type": "dict", "options": _GRACE, "apply_defaults": True},
         "metrics": _list_of(metric_check.SPEC),
         "counters": _list_of(counter_check.SPEC),
         "health": _list_of(health_check.SPEC),
-        "prometheus": {"type": "dict", "options": prometheus.SPEC},
         "observe_s": {"type": "float", "default": 0.0},
         "interval_s": {"type": "float", "default": 5.0},
         "deadline_s": {"type": "float", "default": 300.0},
@@ -89,8 +89,8 @@ def question_of(params: Params) -> Question:
     if not any(params[option] for option in ("workloads", "metrics", "counters", "health")):
         problem = "name workloads, metrics, counters or health; a gate that looks at nothing would always pass"
         raise OptionError("workloads", problem)
-    if (params["metrics"] or params["counters"]) and not params["prometheus"]:
-        raise OptionError("prometheus", f"{'metrics' if params['metrics'] else 'counters'} need a prometheus.url")
+    if params["metrics"] or params["counters"]:
+        providers.must_choose(params, f"{'metrics' if params['metrics'] else 'counters'} need a metric provider")
     if params["interval_s"] <= 0:
         raise OptionError("interval_s", "has to be more than 0")
     for option in ("observe_s", "deadline_s", "blind_s", "evidence_max_s", "log_lines"):
@@ -124,19 +124,19 @@ def _workload(item: Params) -> Wanted:
     )
 
 
-def provider_of(params: Params, clock: Clock) -> Prometheus | None:
+def provider_of(params: Params, clock: Clock) -> MetricProvider | None:
     """The metric provider, or None when nothing is asked of one."""
-    options = params["prometheus"]
-    if not (params["metrics"] or params["counters"]) or not options:
+    if not (params["metrics"] or params["counters"]):
         return None
-    return prometheus.connect(options, clock)
+    return providers.connect(params, clock)
 
 
-def metric_checkers_of(params: Params, provider: MetricProvider | None, since: float | None) -> list[Checker]:
+def metric_checkers_of(params: Params, provider: MetricReader | None, since: float | None) -> list[Checker]:
     """The checks that ask the provider. `since` is in its own time. Raises OptionError naming the option."""
-    if provider is None:
+    kind = providers.chosen(params)
+    if provider is None or kind is None:
         return []
-    stale_s, gap_s = params["prometheus"]["stale_s"], _gap_s(params)
+    stale_s, gap_s = kind.stale_s(params[kind.OPTION]), _gap_s(params)
     return [
         *metric_check.checkers_of(params["metrics"], provider, stale_s=stale_s, gap_s=gap_s),
         *counter_check.checkers_of(

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Pincex release engineering
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The metric provider. Another provider is another class with the same two methods, and nothing else."""
+"""Prometheus, or what speaks its HTTP API, as a metric provider."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typing as t
 import urllib.parse
 from collections.abc import Mapping
 
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.arguments import Spec
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.readings import RawSeries, Reading
@@ -26,33 +27,10 @@ except ImportError:
 
 JsonObject = dict[str, t.Any]
 
-#: The option `prometheus` of a module.
-SPEC: t.Final = {
-    "url": {"type": "str", "required": True},
-    "ca_cert": {"type": "path"},
-    "token_file": {"type": "path"},
-    "headers": {"type": "dict", "no_log": True},
-    "timeout_s": {"type": "float", "default": 2.0},
-    "stale_s": {"type": "float", "default": 30.0},
-}
-
 #: An hour of raw samples, or a page of a range query, of some dozen series.
 _LARGEST_ANSWER: t.Final = 64_000_000
 #: Steps in one range query; Prometheus refuses more than 11,000.
 _PAGE: t.Final = 10_000
-
-
-class MetricProvider(t.Protocol):
-    """What the gate needs of a provider."""
-
-    def tick(self) -> float:
-        """The provider's time now: all queries of one round are asked for the same instant."""
-
-    def read(self, query: str, at: float) -> Reading:
-        """One number, or why there is none. Raises OptionError for a query that can never work."""
-
-    def raw(self, selector: str, at: float, window_s: float) -> RawSeries:
-        """The raw samples of the last `window_s` before `at`. Raises OptionError for what is no selector."""
 
 
 class NoAnswer(Exception):
@@ -121,6 +99,16 @@ class Prometheus:
     Times are the server's: a clock that differs on the controller would look at half-empty windows, or at the past.
     """
 
+    OPTION: t.ClassVar[str] = "prometheus"
+    SPEC: t.ClassVar[Spec] = {
+        "url": {"type": "str", "required": True},
+        "ca_cert": {"type": "path"},
+        "token_file": {"type": "path"},
+        "headers": {"type": "dict", "no_log": True},
+        "timeout_s": {"type": "float", "default": 2.0},
+        "stale_s": {"type": "float", "default": 30.0},
+    }
+
     def __init__(
         self,
         url: str,
@@ -142,6 +130,21 @@ class Prometheus:
         self._ahead_s: float | None = None
         #: Why the provider did not answer in this round: the other queries need not wait for the same.
         self._away: Reading | None = None
+
+    @classmethod
+    def connect(cls, options: Mapping[str, t.Any], clock: Clock) -> Prometheus:
+        return cls(
+            options["url"],
+            clock,
+            HttpTransport(clock, options["ca_cert"]),
+            headers={name: str(value) for name, value in (options["headers"] or {}).items()},
+            token_file=options["token_file"],
+            timeout_s=options["timeout_s"],
+        )
+
+    @classmethod
+    def stale_s(cls, options: Mapping[str, t.Any]) -> float:
+        return float(options["stale_s"])
 
     def tick(self) -> float:
         self._away = None
@@ -177,8 +180,6 @@ class Prometheus:
         return RawSeries("series", samples)
 
     def range(self, query: str, start: float, end: float, step_s: float) -> list[tuple[float, Reading]]:
-        """The query's value at every step from start to end; a step without a value is missing. A page that cannot be
-        read is one point of kind `error`."""
         points: list[tuple[float, Reading]] = []
         while start <= end:
             stop = min(end, start + (_PAGE - 1) * step_s)
@@ -222,18 +223,6 @@ class Prometheus:
             return {}
         # Read for every query: it may be renewed on disk. An OSError names the file and never what is in it.
         return {"Authorization": f"Bearer {pathlib.Path(self._token_file).read_text(encoding='utf-8').strip()}"}
-
-
-def connect(options: Mapping[str, t.Any], clock: Clock) -> Prometheus:
-    """The Prometheus of these options. Nothing is asked yet. Raises OptionError naming the option."""
-    return Prometheus(
-        options["url"],
-        clock,
-        HttpTransport(clock, options["ca_cert"]),
-        headers={name: str(value) for name, value in (options["headers"] or {}).items()},
-        token_file=options["token_file"],
-        timeout_s=options["timeout_s"],
-    )
 
 
 def _data(status: int, body: bytes, query: str, option: str) -> JsonObject | Reading:

@@ -18,7 +18,11 @@ from collections.abc import Callable, Mapping, Sequence
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.check import SLACK_S, JsonObject
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.readings import RawSeries, Reading
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.readings import (
+    MetricProvider,
+    RawSeries,
+    Reading,
+)
 
 #: Text, so that both unix seconds and ISO 8601 fit.
 SPEC: t.Final[dict[str, dict[str, t.Any]]] = {
@@ -36,16 +40,6 @@ _MILLISECOND: t.Final = 0.001
 _MOST_DECISIONS: t.Final = 100
 
 Samples = Mapping[str, Sequence[tuple[float, float]]]
-
-
-class Recorded(t.Protocol):
-    """What a replay needs of the real provider."""
-
-    def range(self, query: str, start: float, end: float, step_s: float) -> Sequence[tuple[float, Reading]]:
-        """The query's value at every step, oldest first; a step without a value may be missing."""
-
-    def raw(self, selector: str, at: float, window_s: float) -> RawSeries:
-        """The raw samples of the last `window_s` before `at`."""
 
 
 class Judged(t.Protocol):
@@ -109,7 +103,7 @@ class ReplayProvider:
     nothing about the past: that ends the replay.
     """
 
-    def __init__(self, recorded: Recorded, clock: Clock, start: float, end: float, step_s: float) -> None:
+    def __init__(self, recorded: MetricProvider, clock: Clock, start: float, end: float, step_s: float) -> None:
         self._recorded = recorded
         self._clock = clock
         self._start = start
@@ -216,7 +210,7 @@ class ReplayResult:
 
 def replay(
     make_gate: Callable[[Clock, ReplayProvider], GateLike],
-    recorded: Recorded,
+    recorded: MetricProvider,
     start: float,
     end: float,
     interval_s: float,

@@ -27,8 +27,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.options
     provider_of,
     question_of,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.readings import MetricProvider
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.replay import (
-    Recorded,
     ReplayProvider,
     left_out,
     replay,
@@ -116,9 +116,10 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
             progress,
         )
     details: list[str] = []
-    if judgement.verdict != "pass" and gate.workloads:
+    suspects = gate.suspects(judgement)
+    if suspects:
         # After the trip: traders do not wait for logs.
-        clues = ClueReader(kube, params["namespace"], params["log_lines"]).read(gate.workloads)
+        clues = ClueReader(kube, params["namespace"], params["log_lines"]).read(suspects)
         result["evidence"]["pods"] = [clue.to_json() for clue in clues]
         details = text_of(clues)
     if not diff:
@@ -138,7 +139,7 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
 
 
 def _replayed(
-    params: Mapping[str, t.Any], question: Question, provider: Recorded, clock: Clock, progress: Progress
+    params: Mapping[str, t.Any], question: Question, provider: MetricProvider, clock: Clock, progress: Progress
 ) -> JsonObject:
     """What the checks would have decided. A verdict on the past fails no task."""
     start, end = span_of(params["replay"], clock.now())

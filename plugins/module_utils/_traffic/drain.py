@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.prometheus import MetricProvider
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.readings import Reading
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import providers
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.readings import MetricReader, Reading
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_drain import (
     Count,
     live_line,
@@ -41,8 +41,7 @@ def checked_drain(params: Mapping[str, t.Any]) -> list[Mapping[str, str]]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise OptionError("connections", f"{twice[0]} is named twice; one of its slots is the old one")
-    if not params["prometheus"]:
-        raise OptionError("prometheus", "needed for state drained: it counts the connections")
+    providers.must_choose(params, "needed for state drained: it counts the connections")
     if not 0 <= params["drain_s"] < math.inf:
         raise OptionError("drain_s", f"{params['drain_s']:g} is no number of seconds; use 0 or more")
     return entries
@@ -50,7 +49,7 @@ def checked_drain(params: Mapping[str, t.Any]) -> list[Mapping[str, str]]:
 
 def drain(
     entries: Sequence[Mapping[str, str]],
-    provider: MetricProvider,
+    provider: MetricReader,
     *,
     drain_s: float,
     clock: Clock,
@@ -72,7 +71,7 @@ def drain(
         clock.sleep(pause)
 
 
-def _count(entry: Mapping[str, str], provider: MetricProvider, at: float) -> Count:
+def _count(entry: Mapping[str, str], provider: MetricReader, at: float) -> Count:
     service, slot = entry["service"], entry["slot"]
     try:
         reading = provider.read(entry["query"], at)

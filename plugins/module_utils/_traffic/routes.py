@@ -119,9 +119,10 @@ class Routes:
         return found
 
     def ready(self, name: str, slot: str) -> int:
-        """How many pods of a slot are ready."""
-        deployment = self.kube.get(Ref("apps/v1", "Deployment", f"{name}-{slot}", self.namespace))
-        return int(((deployment or {}).get("status") or {}).get("readyReplicas") or 0)
+        """How many pods of a slot are ready and will stay: one that was just scaled down still has its pods."""
+        deployment = self.kube.get(Ref("apps/v1", "Deployment", f"{name}-{slot}", self.namespace)) or {}
+        ready = int((deployment.get("status") or {}).get("readyReplicas") or 0)
+        return min(ready, int((deployment.get("spec") or {}).get("replicas", ready)))
 
     def must_carry(self, name: str, old: Weights | None, new: Weights, min_ready: int | None = None) -> None:
         """Refuse more traffic for a slot that is not up to it now."""

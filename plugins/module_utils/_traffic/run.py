@@ -18,7 +18,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progres
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import ok_result
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.retry import keep_trying
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session, open_session
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import prometheus
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import providers
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import decide_drain, route, selector
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_answers import Count
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.drain import SPEC, checked_drain, drain
@@ -42,6 +42,7 @@ JsonObject = dict[str, t.Any]
 ARGUMENT_SPEC: t.Final = merge(
     CLUSTER,
     RELEASE,
+    providers.argument_spec(),
     {
         "state": {"type": "str", "choices": ["read", "shifted", "probed", "restored", "drained"], "required": True},
         "routes": {"type": "list", "elements": "raw", "default": []},
@@ -56,7 +57,6 @@ ARGUMENT_SPEC: t.Final = merge(
             },
         },
         "connections": {"type": "list", "elements": "dict", "default": [], "options": SPEC},
-        "prometheus": {"type": "dict", "options": prometheus.SPEC},
         "drain_s": {"type": "float", "default": 60.0},
     },
 )
@@ -237,10 +237,9 @@ def _probed(
 
 def _drained(params: Mapping[str, t.Any], check_mode: bool, clock: Clock, progress: Progress) -> JsonObject:
     """The open connections of old slots. No API server is asked, so there is no session."""
-    entries = checked_drain(params)
+    entries, provider = checked_drain(params), providers.connect(params, clock)
     # In check mode nobody is kept waiting.
     drain_s = 0.0 if check_mode else float(params["drain_s"])
-    provider = prometheus.connect(params["prometheus"], clock)
     counts = drain(entries, provider, drain_s=drain_s, clock=clock, progress=progress)
     region = params.get("region") or params["context"]
     found = {

@@ -224,11 +224,14 @@ class TestRows:
         share = replayed.BAD[0] if bad else replayed.HEALTHY[0]
         return Outcome(Truth(per_min, share, bad), verdict, 130.0, true_at)
 
-    def rows(self, said: str, ideal: str, limit: str = "hold") -> dict[tuple[str, str, str], dict[str, t.Any]]:
+    def rows(
+        self, said: str, ideal: str, limit: str = "hold", proof_at: float | None = 125.0
+    ) -> dict[tuple[str, str, str], dict[str, t.Any]]:
         judged = [
             {
                 OURS: self.outcome(bad, per_min, said if bad else "pass", 120.0 if bad else None),
                 LIMIT_ALONE: self.outcome(bad, per_min, limit, 128.0 if bad else None),
+                **({PROOF_ALONE: self.outcome(bad, per_min, said, proof_at)} if bad else {}),
                 IDEAL: self.outcome(bad, per_min, ideal if bad else "pass"),
             }
             for bad in (False, True)
@@ -251,9 +254,21 @@ class TestRows:
         assert self.rows("pass", "pass")["bad at 50/min", OURS, "detected"]["met"] is True
 
     def test_a_limit_has_to_hold_below_the_minimum(self) -> None:
-        assert self.rows("fail", "fail")["bad at 5/min", LIMIT_ALONE, "held"]["met"] is True
-        assert self.rows("fail", "fail", limit="fail")["bad at 5/min", LIMIT_ALONE, "held"]["met"] is False
+        for proof_at, case in ((125.0, "bad at 5/min, counters are proof"), (None, "bad at 5/min, no proof")):
+            right = self.rows("fail", "fail", proof_at=proof_at)
+            wrong = self.rows("fail", "fail", limit="fail", proof_at=proof_at)
+            assert right[case, LIMIT_ALONE, "held"]["met"] is True
+            assert wrong[case, LIMIT_ALONE, "held"]["met"] is False
         assert self.rows("fail", "fail")["healthy at 5/min", OURS, "held"]["met"] is False
+
+    def test_the_gate_has_to_hold_below_the_minimum_unless_counters_are_proof(self) -> None:
+        proof, none = "bad at 5/min, counters are proof", "bad at 5/min, no proof"
+        failed = self.rows("fail", "fail")[proof, OURS, "held"]
+        assert (failed["met"], failed["failed"], failed["goal"]) == (None, 4, None)
+        late = self.rows("hold", "fail", proof_at=replayed.EVIDENCE_S + 5)
+        assert {late[none, subject, "held"]["met"] for subject in (OURS, PROOF_ALONE, LIMIT_ALONE)} == {True}
+        assert (proof, OURS, "held") not in late
+        assert self.rows("fail", "fail", proof_at=None)[none, OURS, "held"]["met"] is False
 
     def test_lateness_is_a_goal_for_a_rule_alone(self) -> None:
         made = self.rows("fail", "fail", limit="fail")

@@ -116,12 +116,12 @@ def test_production_keeps_the_rules_of_the_trade() -> None:
     assert (book["error rate"]["max"], book["circuit-breaker opens in 10 min"]["max"]) == (0.01, 3)
 
 
-@pytest.mark.parametrize("name", ["critical", "warning", "order_book", "lab"])
-def test_a_profile_of_the_collection_is_a_question_the_gate_takes(name: str) -> None:
+@pytest.mark.parametrize("profiles", [["critical"], ["warning"], ["order_book"], ["lab"], ["critical", "warning"]])
+def test_a_profile_of_the_collection_is_a_question_the_gate_takes(profiles: list[str]) -> None:
     """Every check passes the gate's own argument spec, filled in as the plan does it."""
-    shipped = yaml.safe_load(PROFILES.read_text(encoding="utf-8"))
+    profile = merged_profile(yaml.safe_load(PROFILES.read_text(encoding="utf-8")), profiles)
     names = {"service": "core-api", "slot": "green", "stable": "blue", "namespace": "exchange", "region": "us-east-1"}
-    checks = checks_of(shipped[name], names)
+    checks = checks_of(profile, names)
     options = {"context": "us-east-1", "namespace": "exchange", "prometheus": {"url": "http://127.0.0.1:9"}, **checks}
     given = ArgumentSpecValidator(ARGUMENT_SPEC).validate(options)
     assert given.error_messages == []

@@ -17,6 +17,7 @@ from ansible_collections.pincex.zero_downtime.plugins.doc_fragments import (
     _gate_metrics,
     _gate_replay,
     _gate_workloads,
+    _metric_provider,
     _release,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.options import question_of
@@ -38,8 +39,8 @@ def _same(spec: t.Mapping[str, t.Any], documented: t.Mapping[str, t.Any]) -> Non
 
 def test_every_option_is_documented_as_it_is() -> None:
     documented: dict[str, t.Any] = yaml.safe_load(k8s_rollout_gate.DOCUMENTATION)["options"]
-    fragments = (_cluster, _release, _gate_workloads, _gate_metrics, _gate_counters, _gate_health, _gate_replay)
-    for fragment in fragments:
+    gate = (_gate_workloads, _gate_metrics, _gate_counters, _gate_health, _gate_replay)
+    for fragment in (_cluster, _release, _metric_provider, *gate):
         documented |= yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"]
     _same(ARGUMENT_SPEC, documented)
 

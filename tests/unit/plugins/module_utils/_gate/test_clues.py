@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import Answer, NoAnswer, Request
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.clues import ClueReader
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_clues import suspects_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_workload import State, Wanted
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.pod_problems import Problem
 from fakes import FakeClock
@@ -45,7 +46,7 @@ class Pages:
 def read(pages: Mapping[str, Page], *states: State, lines: int = 20) -> tuple[list[dict[str, t.Any]], Pages, FakeClock]:
     server, clock = Pages({EVENTS: json.dumps({"items": []}), **pages}), FakeClock()
     kube = KubeApi(t.cast("t.Any", server), clock, "us-east-1", 30.0)
-    clues = ClueReader(kube, "exchange", lines).read(states or [DOOMED])
+    clues = ClueReader(kube, "exchange", lines).read(suspects_of(states or [DOOMED]))
     assert kube.deadline_s == 30.0
     return [clue.to_json() for clue in clues], server, clock
 
@@ -120,7 +121,7 @@ def slowly(answer: Callable[[Request, float], Answer]) -> tuple[list[dict[str, t
 
     server = Pages({})
     server.request = request  # type: ignore[method-assign]
-    clues = ClueReader(KubeApi(t.cast("t.Any", server), clock, "us-east-1"), "exchange", 20).read([DOOMED])
+    clues = ClueReader(KubeApi(t.cast("t.Any", server), clock, "us-east-1"), "exchange", 20).read(suspects_of([DOOMED]))
     return [clue.to_json() for clue in clues], clock.elapsed
 
 

@@ -174,6 +174,61 @@ def test_only_the_kinds_that_matter_are_read(
     assert {request.rpartition(" ")[2] for request in asked(server)} == kinds
 
 
+def told(server: FakeKube, uid: str) -> Json:
+    """An event of a controller that cannot make pods."""
+    name = f"{uid}.{server.version}"
+    about = {"kind": "StatefulSet", "name": "engine", "uid": uid}
+    return server.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": "exchange"},
+            "reason": "FailedCreate",
+            "message": "refused",
+            "involvedObject": about,
+        }
+    )
+
+
+def test_events_are_read_along_while_they_are_asked_for(reader: Reads, server: FakeKube) -> None:
+    told(server, "u1")
+    cluster = reader()
+    assert cluster.read().events == ()
+    server.requests.clear()
+    cluster.ask({"FailedCreate": {"u1"}})
+    assert [event["message"] for event in cluster.read().events] == ["refused"]
+    assert asked(server).count("list events") == 1
+    # A confirmation does not ask again, and does not forget.
+    assert len(cluster.confirm().events) == 1
+    cluster.ask({})
+    assert (cluster.read().events, cluster.notes) == ((), [])
+    assert asked(server).count("list events") == 1
+
+
+def test_without_the_right_to_list_events_the_rest_is_seen(reader: Reads, server: FakeKube) -> None:
+    server.denied.add(("list", "events"))
+    cluster = reader()
+    cluster.ask({"FailedCreate": {"u1"}})
+    for _look in range(3):
+        assert len(cluster.read().pods) == 1
+    assert asked(server).count("list events") == 1
+    assert "events are not read" in cluster.notes[0]
+
+
+def test_when_a_workload_was_written_is_kept_where_no_replica_set_tells_its_revision(
+    reader: Reads, server: FakeKube
+) -> None:
+    fields = {"fieldsV1": {"f:spec": {}}}
+    writers = [
+        {"manager": "pincex", "time": "2026-11-02T10:00:00Z", **fields},
+        {"manager": "kcm", "time": "2026-11-02T10:00:09Z", "subresource": "status", **fields},
+    ]
+    put(server, "StatefulSet", "engine")
+    server.stored[Ref("apps/v1", "StatefulSet", "engine", "exchange")].obj["metadata"]["managedFields"] = writers
+    found = reader(Wanted("StatefulSet", "engine")).read().workloads[("StatefulSet", "engine")]
+    assert found["metadata"]["managedFields"] == [{"time": "2026-11-02T10:00:00Z"}]
+
+
 def test_a_look_sees_what_happened(reader: Reads, server: FakeKube) -> None:
     cluster = reader()
     cluster.read()

@@ -15,6 +15,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.check import CheckState, Round
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.counter_check import SPEC, checkers_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.readings import RawSeries
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 Json = dict[str, t.Any]
 
@@ -130,8 +132,21 @@ def test_an_old_newest_sample_is_no_sample() -> None:
     assert "the newest sample is 4.0 s old (limit 3 s)" in states[-2].sentence
 
 
-def test_no_failure_yet_is_no_series_yet() -> None:
-    assert looks(Scraped(requests=rate(10)), 9)[-1].status == "good"
+def test_no_failure_yet_is_no_series_yet_and_is_told() -> None:
+    states = looks(Scraped(requests=rate(10)), 9)
+    assert states[-1].status == "good"
+    assert states[-1].sentence.endswith("8 scrapes); no failure was ever counted: failures{} matched no series")
+    assert states[-1].evidence["warning"] == "no failure was ever counted: failures{} matched no series"
+    assert states[0].evidence["warning"] == "", "there were no requests yet"
+
+
+def test_a_failure_series_of_any_value_or_of_the_stable_slot_shows_that_the_selector_is_right() -> None:
+    assert looks(Scraped(requests=rate(10), failures=rate(0)), 9)[-1].evidence["warning"] == ""
+    late = Scraped(requests=rate(10), stable_requests=rate(10), stable_failures=rate(0))
+    assert looks(late, 9, against=AGAINST)[-1].evidence["warning"] == ""
+    del late.series["stable_failures{}"]
+    state = looks(late, 9, against=AGAINST)[-1]
+    assert (state.status, bool(state.evidence["warning"])) == ("good", True)
 
 
 def test_an_outage_of_both_sides_is_no_evidence_against_the_new_one() -> None:
@@ -154,12 +169,81 @@ def test_without_traffic_of_the_stable_slot_the_rate_alone_counts() -> None:
     assert "the stable slot had no requests" in state.sentence
 
 
+def test_a_few_failures_beside_a_flawless_stable_slot_prove_nothing() -> None:
+    scraped = Scraped(requests=rate(500), failures=rate(1.5), stable_requests=rate(4500), stable_failures=rate(0))
+    state = looks(scraped, 120, against=AGAINST)[-1]
+    assert (state.status, state.evidence["test"]) == ("good", "one_sample")
+    assert state.evidence["log_tests"]["two_sample"] > state.evidence["log_proof"] + 1
+    assert state.evidence["log_tests"]["not_compared"] is None
+    assert state.sentence.startswith(
+        "errors 178 of 59500 requests, the stable slot 0 of 535500, healthy below 1 % or 2 times its rate (sequential"
+    )
+    assert "one-sample, the weaker of both tests" in state.sentence
+
+
 def test_clumps_are_divided() -> None:
     scraped = Scraped(requests=rate(10), failures=lambda second: 9.0 * (second > 8))
     assert looks(scraped, 6)[-1].status == "bad"
     divided = looks(scraped, 6, overdispersion=3)[-1]
     assert divided.status != "bad"
     assert "counts divided by 3" in divided.sentence
+
+
+class Faulty(Scraped):
+    """Answers with these faults at these instants, and keeps nothing of them."""
+
+    def __init__(self, faults: Mapping[float, str], **series: Callable[[float], float]) -> None:
+        super().__init__(**series)
+        self.faults = faults
+
+    def raw(self, selector: str, at: float, window_s: float) -> RawSeries:
+        kind = self.faults.get(at)
+        if kind in ("error", "no_data"):
+            return RawSeries("error" if kind == "error" else "no_data", detail=kind)
+        found = super().raw(selector, at - 4 if kind == "stale" else at, window_s)
+        if kind == "nan":
+            return RawSeries("series", {name: [*s[:-1], (s[-1][0], math.nan)] for name, s in found.samples.items()})
+        return found
+
+
+_FAULT = st.sampled_from(["error", "no_data", "nan", "stale"])
+
+
+# Suspicion that only the look saw which is taken away.
+@example({12: 8}, {12.0: "error"}, {}, "hold", False)
+@settings(max_examples=40, deadline=None)
+@given(
+    st.dictionaries(st.integers(6, 30), st.integers(1, 9), max_size=4),
+    st.dictionaries(st.integers(6, 34).map(float), _FAULT, max_size=5),
+    st.dictionaries(st.integers(5, 34).map(lambda second: second + 0.5), _FAULT, max_size=5),
+    st.sampled_from(["hold", "fail", "ignore"]),
+    st.booleans(),
+)
+def test_a_look_without_sight_makes_nothing_good(
+    failed: dict[int, int], instead: dict[float, str], between: dict[float, str], policy: str, compare: bool
+) -> None:
+    """Whether it comes between two others or instead of one: nothing passes that did not, and what is bad stays bad."""
+    counters = {
+        "requests": rate(20),
+        "failures": lambda at: sum(count for second, count in failed.items() if second <= at),
+        "stable_requests": rate(100),
+        "stable_failures": rate(0),
+    }
+    changes = {"on_missing": dict.fromkeys(("error", "no_data", "nan", "stale"), policy)}
+    one = params(**changes, **({"against": AGAINST} if compare else {}))
+    found = []
+    for faults in ({}, {**instead, **between}):
+        (checker,) = checkers_of([one], Faulty(faults, **counters), window_s=10, stale_s=3, since=None, gap_s=2)
+        instants = sorted({*map(float, range(5, 36)), *faults})
+        found.append({at: checker.look(Round(at, at)) for at in instants})
+    calm, torn = found
+    for at, state in torn.items():
+        if at in between or at in instead:
+            assert state.status in ("blind", "lost", "thin", "bad")
+        else:
+            assert state.status == calm[at].status
+            assert state.evidence["log_evidence"] == calm[at].evidence["log_evidence"]
+            assert state.good_s <= calm[at].good_s
 
 
 @pytest.mark.parametrize(
@@ -262,7 +346,7 @@ def test_an_outage_of_both_sides_looks_so_however_they_are_scraped(
     states = watch(pods, 120, 200, step_s, against=AGAINST)
     assert "bad" not in {state.status for state in states}
     assert states[-1].evidence["stable_failures"] == 2 * of(45, begins, ends)(199)
-    assert states[-1].evidence["test"] == "two_sample"
+    assert states[-1].evidence["test"] != "not_compared"
 
 
 @pytest.mark.parametrize(("scrape_s", "step_s", "within"), [(1, 0.25, 9), (1, 5, 12), (15, 5, 50)])
@@ -270,7 +354,7 @@ def test_what_only_the_new_version_has_is_found(scrape_s: float, step_s: float, 
     states = watch(both(scrape_s, of(2, 140), of(0.05, 140), 140), 100, 200, step_s, against=AGAINST)
     first = next(state for state in states if state.status == "bad")
     assert states.index(first) * step_s <= 40 + within
-    assert "two-sample" in first.sentence
+    assert "-sample, the weaker of both tests" in first.sentence
     assert "the stable slot" in first.sentence
     assert 40 <= (first.outside_since or 0.0) <= 40 + within
 

@@ -16,7 +16,9 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide 
     glance,
     judge,
     live_line,
+    warnings,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.pod_problems import Problem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,6 +55,16 @@ def test_pass_says_what_it_rests_on() -> None:
     judgement = judge(RULES, situation(good_for(4), dataclasses.replace(good_for(9, "latency"), nearness=0.1)))
     assert judgement.verdict == "pass"
     assert judgement.reason == ("1 workloads with 2 pods ready; 2 checks good for 4 s, closest: error rate 0.01 ≤ 0.05")
+
+
+def test_what_is_good_and_may_be_a_mistake_is_a_warning_and_is_told_once() -> None:
+    sentence = "errors 0 of 590 requests; no failure was ever counted: failures{} matched no series"
+    silent = dataclasses.replace(good_for(4, "errors"), sentence=sentence, evidence={"warning": "no failure"})
+    alone, second = situation(silent), situation(dataclasses.replace(silent, nearness=0.1), good_for(4))
+    assert warnings(alone) == warnings(second) == [sentence]
+    assert judge(RULES, alone).reason.endswith(f"closest: {sentence}")
+    assert judge(RULES, second).reason.endswith(f"closest: error rate 0.01 ≤ 0.05; warning: {sentence}")
+    assert warnings(situation(good_for(4, evidence={"warning": ""}))) == []
 
 
 def test_not_before_the_time_is_over() -> None:
@@ -176,6 +188,20 @@ def test_live_line_shows_the_check_closest_to_failing() -> None:
     assert live_line(RULES, situation(good_for(1), close)) == "latency 0.04 ≤ 0.05, 2/2 pods ready, 4 s left"
     starting = situation(workloads=[STARTING], ready_since=None, first_ready=None, unready_s=12.0)
     assert live_line(RULES, starting) == "Deployment core-api-green: 1 of 2 pods ready, 48 s left"
+
+
+def test_live_line_shows_the_workload_closest_to_failing_and_how_many_more_wait() -> None:
+    slow = dataclasses.replace(STARTING, detail="Deployment web: 0 of 2 pods ready")
+    problem = Problem("image_pull", "ErrImagePull: timeout")
+    pulling = dataclasses.replace(STARTING, detail="Deployment api: ErrImagePull: timeout", problems=(problem,))
+
+    def line(*states: decide_workload.State) -> str:
+        return live_line(RULES, situation(workloads=states, ready_since=None, first_ready=None, unready_s=12.0))
+
+    assert line(READY, slow, pulling, STARTING) == (
+        "Deployment api: ErrImagePull: timeout, and 2 more waiting, 48 s left"
+    )
+    assert line(slow, READY, STARTING) == "Deployment web: 0 of 2 pods ready, and 1 more waiting, 48 s left"
 
 
 _STATES = st.lists(

@@ -7,6 +7,7 @@ import random
 import typing as t
 
 import pytest
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.check import CheckState
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_clues import (
     Clue,
     Event,
@@ -15,11 +16,15 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_
     log_of,
     suspects_of,
     text_of,
+    with_serving,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_workload import State, Status, Wanted
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.pod_problems import Problem
+from gate_samples import pod, running
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+Json = dict[str, t.Any]
 
 API, WEB = Wanted("Deployment", "api"), Wanted("StatefulSet", "web")
 CRASH = Problem("crash", "ended 2 times, last with exit code 1", "p1", "app", 1, 2)
@@ -221,3 +226,73 @@ def test_a_log_is_never_longer_than_asked(before: str, present: str, lines: int)
 
 def test_what_the_kubelet_says_instead_of_a_log_is_no_line_of_it() -> None:
     assert log_of("unable to retrieve container logs for containerd://c39a56", "no port\n", 20) == ("no port",)
+
+
+SERVED = Wanted("Deployment", "api", service="core-api")
+
+
+def serves(name: str, second: int = 0, exits: int = 0, names: tuple[str, ...] = ("app",), **meta: t.Any) -> Json:
+    """A pod that serves, made at that second."""
+    status = pod(name, ready=True, containers=[running(exits, names[0])])["status"]
+    made = {"name": name, "creationTimestamp": f"2026-11-02T10:00:{second:02}Z", **meta}
+    return {"metadata": made, "spec": {"containers": [{"name": one} for one in names]}, "status": status}
+
+
+def failing(service: str = "core-api", name: str = "errors", nearness: float = 2.0, **more: t.Any) -> CheckState:
+    return CheckState(name, more.pop("status", "bad"), "outside", nearness=nearness, service=service, **more)
+
+
+def test_the_newest_pods_of_the_failing_service_and_before_them_the_restarted() -> None:
+    pods = [serves("old", 1), serves("new", 9), serves("restarted", 2, exits=1), serves("newer", 9)]
+    found = with_serving([], [failing()], [(WEB, [serves("other", 50)]), (SERVED, pods)])
+    assert found == [
+        Suspect(
+            "Deployment api",
+            "restarted",
+            "app",
+            "serves what errors judges, restarted (1 exits)",
+            1,
+            logs=True,
+            restarted=True,
+            objects=(("Pod", "restarted"),),
+        ),
+        Suspect("Deployment api", "new", "app", "serves what errors judges", logs=True, objects=(("Pod", "new"),)),
+    ]
+
+
+def test_only_what_decided_is_asked_about() -> None:
+    pods = [(SERVED, [serves("p1")])]
+    for check in (failing(critical=False), failing(status="over"), failing(status="lost"), failing("reference-data")):
+        assert with_serving([], [check], pods) == []
+    both = [failing("reference-data", "far", 1.0), failing(name="near", nearness=3.0)]
+    found = with_serving([], both, [*pods, (Wanted("Deployment", "ref", service="reference-data"), [serves("r1")])])
+    assert [one.problem for one in found] == ["serves what near judges"]
+
+
+def test_a_check_of_no_service_speaks_of_the_only_one() -> None:
+    one = [(SERVED, [serves("p1")]), (Wanted("Deployment", "api-2", service="core-api"), [serves("p2")])]
+    assert [suspect.pod for suspect in with_serving([], [failing("")], one)] == ["p1", "p2"]
+    assert with_serving([], [failing("")], [*one, (WEB, [serves("w1")])]) == []
+    assert [suspect.pod for suspect in with_serving([], [failing("")], [(WEB, [serves("w1")])])] == ["w1"]
+
+
+def test_three_pods_in_all_and_each_of_them_once() -> None:
+    waits = suspects_of([failed(WEB, status="waiting", unready=(("p1", "app"), ("w1", "app"), ("w2", "app")))])
+    found = with_serving(waits, [failing()], [(SERVED, [serves("p1"), serves("p2", 5)])])
+    assert [suspect.pod for suspect in found] == ["p2", "p1", "w1"]
+    assert with_serving(waits, [failing("nobody")], [(SERVED, [serves("p2")])]) == waits
+
+
+def test_jobs_and_pods_that_do_not_run_serve_nothing() -> None:
+    done = serves("p1")
+    done["status"]["phase"] = "Pending"
+    work = Wanted("Job", "migrate", service="core-api")
+    assert with_serving([], [failing()], [(SERVED, [done]), (work, [serves("j1")])]) == []
+
+
+@pytest.mark.parametrize(
+    ("annotations", "container"), [({}, "mesh"), ({"kubectl.kubernetes.io/default-container": "app"}, "app")]
+)
+def test_the_log_of_a_pod_that_serves_is_that_of_its_own_container(annotations: Json, container: str) -> None:
+    two = serves("p1", names=("mesh", "app"), annotations=annotations)
+    assert with_serving([], [failing()], [(SERVED, [two])])[0].container == container

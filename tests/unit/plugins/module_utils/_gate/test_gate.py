@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
@@ -33,6 +34,12 @@ class FakeCluster:
         self.news = news
         self.confirmed: Cluster | None = None
         self.confirms = 0
+        self.asked: list[t.Mapping[str, t.Collection[str]]] = []
+        self.notes: list[str] = []
+
+    def ask(self, asked: t.Mapping[str, t.Collection[str]]) -> None:
+        if not self.asked or self.asked[-1] != asked:
+            self.asked.append(asked)
 
     def read(self) -> Cluster:
         return self.at(self.clock.elapsed)
@@ -221,6 +228,68 @@ def test_a_grace_that_ends_is_noticed_between_two_looks_at_the_checks() -> None:
     judgement, _known = bench.gate.judge()
     assert (judgement.verdict, judgement.cause) == ("fail", "workload")
     assert 10 <= bench.clock.elapsed <= 11
+
+
+def stateful_set(existing: int) -> dict[str, t.Any]:
+    """Its rollout began a while ago; of its two pods so many exist, and those are ready."""
+    status = {"observedGeneration": 2, "replicas": existing, "readyReplicas": existing, "updatedReplicas": existing}
+    meta = {
+        "name": "core-api-green",
+        "uid": "u1",
+        "generation": 2,
+        "managedFields": [{"time": "2026-11-02T10:00:00Z"}],
+    }
+    return {"metadata": meta, "spec": {"replicas": 2}, "status": status}
+
+
+REFUSED = {
+    "reason": "FailedCreate",
+    "message": 'create Pod core-api-green-1 in StatefulSet core-api-green failed error: pods "core-api-green-1" is '
+    "forbidden: exceeded quota",
+    "involvedObject": {"uid": "u1"},
+    "lastTimestamp": "2026-11-02T10:00:01Z",
+}
+ENGINE = Wanted("StatefulSet", "core-api-green")
+
+
+def refusing(bench: Bench, until: float = 999.0, *, events: bool = True) -> None:
+    """Let it judge a StatefulSet whose second pod is refused until then; events are there when they are asked for."""
+    bench.gate._question = dataclasses.replace(bench.gate._question, workloads=[ENGINE])
+
+    def at(now: float) -> Cluster:
+        told = [REFUSED] if events and bench.cluster.asked and bench.cluster.asked[-1] else []
+        obj = stateful_set(1 if now < until else 2)
+        return Cluster({("StatefulSet", "core-api-green"): obj}, [], [], told)
+
+    bench.cluster.at = at
+
+
+def test_a_refused_stateful_set_is_noticed_by_its_events_long_before_the_deadline() -> None:
+    bench = Bench(rules=Rules(1, 300, 8, 300, "fail", False))
+    refusing(bench)
+    judgement, known = bench.gate.judge()
+    assert (judgement.verdict, judgement.cause) == ("fail", "workload")
+    assert "exceeded quota" in judgement.reason
+    # Three seconds of suspicion, ten of grace.
+    assert 13 <= bench.clock.elapsed < 14
+    assert bench.cluster.asked == [{}, {"FailedCreate": {"u1"}}]
+    assert known["warnings"] == []
+
+
+def test_without_events_the_deadline_speaks_and_what_was_not_read_is_noted() -> None:
+    bench = Bench(rules=Rules(1, 60, 8, 300, "fail", False))
+    refusing(bench, events=False)
+    bench.cluster.notes = ["events are not read: forbidden"]
+    judgement, known = bench.gate.judge()
+    assert (judgement.verdict, judgement.cause) == ("fail", "deadline")
+    assert known["warnings"] == ["events are not read: forbidden"]
+
+
+def test_a_refusal_that_passes_passes_and_what_is_ready_is_not_asked_about() -> None:
+    bench = Bench(rules=Rules(1, 60, 8, 300, "fail", False))
+    refusing(bench, until=9.0)
+    assert bench.gate.judge()[0].verdict == "pass"
+    assert bench.cluster.asked == [{}, {"FailedCreate": {"u1"}}, {}]
 
 
 def test_readiness_that_comes_and_goes_does_not_extend_the_deadline() -> None:

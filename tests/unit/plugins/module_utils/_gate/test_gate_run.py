@@ -13,6 +13,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import Journal
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import ReleaseRef
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import execute
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import Answer, Request
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import run as gate
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.readings import Reading
 from fakes import FakeKube, answer_with
@@ -188,6 +189,66 @@ def test_only_the_failing_service_and_its_dependents_go_back(world: GateWorld) -
         metrics=[{**METRIC, "service": "reference-data"}], trip=[{**TRIP[0], "depends_on": ["reference-data"]}]
     )
     assert [route["route"] for route in result["tripped"]["routes"]] == [S]
+
+
+class Logs:
+    """Two pods of green that serve, and what the kubelets have of their logs."""
+
+    def __init__(self, world: GateWorld) -> None:
+        self.world = world
+        self.weights: list[dict[str, int]] = []
+        owner = self._newest_set()
+        for name, at in (("green-old", "05"), ("green-new", "09"), ("green-newest", "10")):
+            meta = {
+                "name": name,
+                "namespace": "exchange",
+                "creationTimestamp": f"2026-01-01T00:00:{at}Z",
+                "ownerReferences": [{"uid": owner}],
+            }
+            status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+            spec = {"containers": [{"name": "app"}]}
+            world.server.put({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec, "status": status})
+        world.server.before.append(self._log)
+
+    def _newest_set(self) -> str:
+        deployment = self.world.server.take(slot_ref("green"))["metadata"]
+        revision = {"deployment.kubernetes.io/revision": "1"}
+        self.world.server.change(slot_ref("green"), metadata={"annotations": revision})
+        meta = {
+            "name": f"{S}-green-1",
+            "namespace": "exchange",
+            "annotations": revision,
+            "ownerReferences": [{"name": deployment["name"], "uid": deployment["uid"]}],
+        }
+        made = self.world.server.put({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": meta})
+        return str(made["metadata"]["uid"])
+
+    def _log(self, request: Request) -> Answer | None:
+        if not request.path.endswith("/log"):
+            return None
+        self.weights.append(self.world.weights())
+        return Answer(200, f"{request.path.split('/')[-2]}: no route to the order book\n".encode(), {})
+
+
+@pytest.mark.parametrize("service", [S, ""])
+def test_a_failing_check_is_told_with_the_pods_that_serve_what_it_judges(world: GateWorld, service: str) -> None:
+    logs = Logs(world)
+    world.answers = BAD
+    result = world.judge(metrics=[{**METRIC, "service": service}], trip=TRIP)
+    assert (result["verdict"], result["cause"], result["tripped"]["error"]) == ("fail", "metric", "")
+    assert [(pod["pod"], pod["problem"], pod["log"]) for pod in result["evidence"]["pods"]] == [
+        (name, "serves what core-api error rate judges", [f"{name}: no route to the order book"])
+        for name in ("green-newest", "green-new")
+    ]
+    assert "  log: green-newest: no route to the order book" in result["msg"]
+    # Nobody waits for a log while traffic is hurt.
+    assert logs.weights == [{"blue": 100, "green": 0}] * 2
+
+
+def test_a_pass_asks_no_pod(world: GateWorld) -> None:
+    logs = Logs(world)
+    assert world.judge()["verdict"] == "pass"
+    assert logs.weights == []
 
 
 def test_a_failing_pod_is_told_with_its_log(world: GateWorld, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core import kube as kube_module
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import execute
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import prometheus
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import providers
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.readings import Reading
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import run as traffic
 from fakes import FakeClock
@@ -33,7 +33,7 @@ class Drain:
         self.answers: Json = {}
         self.lines: list[str] = []
         self.looks = 0
-        monkeypatch.setattr(prometheus, "connect", lambda _options, _clock: self)
+        monkeypatch.setattr(providers, "connect", lambda _options, _clock: self)
         # Neither an API server nor a journal has anything to do with it.
         monkeypatch.setattr(kube_module, "connect", lambda *_args: pytest.fail("an API server is asked"))
 

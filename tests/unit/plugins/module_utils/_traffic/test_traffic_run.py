@@ -10,7 +10,7 @@ import typing as t
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Decision
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.probe import Reply
-from slot_world import ROUTE, S, SlotWorld, manifests, scale
+from slot_world import ROUTE, S, SlotWorld, manifests, scale, slot_ref
 
 PROBE = {"url": "http://gateway", "path": "/health/ready", "requests": 60, "timeout_s": 3.0}
 
@@ -113,6 +113,16 @@ def test_a_slot_without_ready_pods_gets_no_traffic(live: SlotWorld, min_ready: i
     # Less traffic for it needs no pods.
     live.routed(50, 50)
     good(live.traffic(state="shifted", routes=[to(100, 0, min_ready=min_ready)]))
+
+
+def test_pods_that_are_about_to_go_are_not_ready(live: SlotWorld) -> None:
+    live.ready("green", 2)
+    green = live.server.take(slot_ref("green"))
+    green["spec"]["replicas"] = 0
+    live.server.put(green, "somebody")
+    refused = live.traffic(state="shifted", routes=[to(90, 10)], probe=PROBE)
+    assert refused["error"]["kind"] == "capacity"
+    assert live.weights() == {"blue": 100, "green": 0}
 
 
 def test_a_gateway_that_says_yes_and_does_not_follow_is_found_out(live: SlotWorld) -> None:
