@@ -17,15 +17,16 @@ from .matching_engine import MatchingEngine
 from .reference_data import ReferenceData
 from .service import Service, run_until_signal
 from .settings import Settings, SettingsError, read_settings
+from .venue import OPENING_ACCOUNTS
 
 
 async def serve(settings: Settings) -> int:
     """Run one service until it is told to end."""
     service = Service(settings)
     if settings.service == "matching-engine":
-        engine = MatchingEngine(settings)
+        engine = MatchingEngine(settings, opening=OPENING_ACCOUNTS if settings.opening_balances else ())
         engine.attach(service)
-        code = await run_until_signal(service, engine.journal.failed)
+        code = await run_until_signal(service, engine.journal.failed, engine.failed)
         engine.close()
         return code
     if settings.service == "core-api":

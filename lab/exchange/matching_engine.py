@@ -7,26 +7,55 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
+import typing as t
 
 import prometheus_client
 
 from .http_server import Reply, Request
 from .journal import Journal, JournalError, encode, read_snapshot, recover, write_snapshot
-from .orders import Refusal, is_client_order_id, parse_order
+from .orders import Refusal, is_client_order_id, parse_deadman, parse_order
 from .pairs import PAIRS
 from .service import Service, json_reply
 from .settings import Settings
-from .venue import Event, Venue, cancelled_result, order_result, placed_result
+from .state import from_snapshot, to_snapshot
+from .venue import (
+    OPENING_ACCOUNTS,
+    Event,
+    Venue,
+    cancelled_result,
+    opening_deposits,
+    order_result,
+    placed_result,
+)
 
 #: A start that replayed more than this writes a snapshot at once, so that the next start does not.
 _REPLAY_WORTH_A_SNAPSHOT = 5000
 _PAGE = 10_000
+#: How late a settlement may be; expiries and dead-man timers are looked at before every order as well.
+_DUE_EVERY_S = 0.1
+
+
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class MatchingEngine:
-    """POST /orders, DELETE and GET /orders/{id}, GET /books/{pair}, GET /journal?after=SEQ&limit=N."""
+    """POST /orders, DELETE and GET /orders/{id}, POST /deadman, GET /books/{pair}, GET /journal?after=SEQ&limit=N.
 
-    def __init__(self, settings: Settings) -> None:
+    A fresh journal begins with deposits for `opening` accounts.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        now_ms: t.Callable[[], int] = _wall_clock_ms,
+        opening: t.Collection[str] = OPENING_ACCOUNTS,
+    ) -> None:
+        self._now_ms = now_ms
+        self._due_task: asyncio.Task[None] | None = None
+        #: Gets the error of the task that keeps what is due: an engine that settles nothing any more has to end.
+        self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         settings.data.mkdir(parents=True, exist_ok=True)
         self._snapshot = settings.data / "snapshot.json"
         path = settings.data / "journal.jsonl"
@@ -39,7 +68,7 @@ class MatchingEngine:
             offset, state = found
             if offset > self.journal.durable_size:
                 raise JournalError(f"{path}: shorter than its snapshot says ({offset} bytes)")
-            self.venue = Venue.from_snapshot(state, PAIRS)
+            self.venue = from_snapshot(state["records"], PAIRS)
         for event in recover(path, offset):
             self.venue.apply(event)
             replayed += 1
@@ -47,18 +76,45 @@ class MatchingEngine:
         print(f"sequence {self.venue.sequence}, {replayed} events replayed", file=sys.stderr, flush=True)
         if replayed > _REPLAY_WORTH_A_SNAPSHOT:
             self._write_snapshot()
+        if not self.venue.sequence:
+            for account, amounts in opening_deposits(PAIRS, opening):
+                self.journal.append(encode(self.venue.deposit(account, amounts, now_ms())))
 
     def attach(self, service: Service) -> None:
         service.route("POST", "/orders", self._place)
         service.route("DELETE", "/orders/{id}", self._cancel)
         service.route("GET", "/orders/{id}", self._query)
+        service.route("POST", "/deadman", self._deadman)
         service.route("GET", "/books/{id}", self._book)
         service.route("GET", "/journal", self._journal)
         gauge = prometheus_client.Gauge(
             "engine_sequence", "Number of the last accepted event.", registry=service.registry
         )
         gauge.set_function(lambda: self.venue.sequence)
+        self._due_task = asyncio.get_running_loop().create_task(self._keep_due())
+        self._due_task.add_done_callback(self._due_ended)
         service.ready = True
+
+    async def _keep_due(self) -> None:
+        """Journal what becomes due: settlements, expiries, dead-man timers."""
+        while not self.journal.failed.done():
+            self._append(self.venue.due(self._now_ms()))
+            await asyncio.sleep(_DUE_EVERY_S)
+
+    def _due_ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.failed.done():
+            self.failed.set_result(error)
+
+    def _append(self, events: t.Iterable[Event]) -> None:
+        for event in events:
+            self.journal.append(encode(event))
+
+    def _timers(self) -> int:
+        """The time now, with all that was to happen until then behind us: no order meets one that is expired."""
+        at_ms = self._now_ms()
+        self._append(self.venue.due_timers(at_ms))
+        return at_ms
 
     async def _settled(self, event: Event | None) -> None:
         """Wait for the disk. A duplicate waits as well: its first request may still be on its way there."""
@@ -67,14 +123,19 @@ class MatchingEngine:
         await self.journal.settled()
 
     async def _place(self, request: Request, _part: str) -> Reply:
-        order, event = self.venue.place(parse_order(request.body))
+        order, event = self.venue.place(parse_order(request.body), self._timers())
         await self._settled(event)
         return json_reply(200, placed_result(order))
 
     async def _cancel(self, _request: Request, part: str) -> Reply:
-        order, event = self.venue.cancel(part)
+        order, event = self.venue.cancel(part, self._timers())
         await self._settled(event)
         return json_reply(200, cancelled_result(order))
+
+    async def _deadman(self, request: Request, _part: str) -> Reply:
+        result, event = self.venue.set_deadman(*parse_deadman(request.body), self._timers())
+        await self._settled(event)
+        return json_reply(200, result)
 
     async def _query(self, _request: Request, part: str) -> Reply:
         order = self.venue.orders.get(part) if is_client_order_id(part) else None
@@ -103,9 +164,15 @@ class MatchingEngine:
 
     def close(self) -> None:
         """After the last answer: everything on disk, and a snapshot that makes the next start short."""
-        self.journal.close()
+        self.kill()
         if not self.journal.failed.done():
             self._write_snapshot()
 
+    def kill(self) -> None:
+        """End without a snapshot: the journal alone is enough."""
+        if self._due_task is not None:
+            self._due_task.cancel()
+        self.journal.close()
+
     def _write_snapshot(self) -> None:
-        write_snapshot(self._snapshot, self.journal.durable_size, self.venue.to_snapshot())
+        write_snapshot(self._snapshot, self.journal.durable_size, {"records": list(to_snapshot(self.venue))})

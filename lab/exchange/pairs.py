@@ -6,12 +6,19 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
+
+#: Amounts of every currency are integers with so many decimals: 1.5 USD is 15_000_000_000.
+MONEY_DECIMALS: t.Final = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """One pair. A price of 12345 with 2 price_decimals is 123.45 of the quote currency; quantities likewise."""
+    """One pair. A price of 12345 with 2 price_decimals is 123.45 of the quote currency; quantities likewise.
+
+    Both decimals together are at most MONEY_DECIMALS, so that price times quantity is a whole amount.
+    """
 
     name: str
     status: str
@@ -19,6 +26,26 @@ class Pair:
     lot_size: int
     price_decimals: int
     quantity_decimals: int
+
+    @functools.cached_property
+    def base(self) -> str:
+        """The currency that is bought and sold."""
+        return self.name.partition("-")[0]
+
+    @functools.cached_property
+    def quote(self) -> str:
+        """The currency that it is paid in."""
+        return self.name.partition("-")[2]
+
+    @functools.cached_property
+    def base_scale(self) -> int:
+        """Amount of base for a quantity of 1."""
+        return int(10 ** (MONEY_DECIMALS - self.quantity_decimals))
+
+    @functools.cached_property
+    def quote_scale(self) -> int:
+        """Amount of quote for a quantity of 1 at a price of 1."""
+        return int(10 ** (MONEY_DECIMALS - self.price_decimals - self.quantity_decimals))
 
 
 PAIRS: t.Final[dict[str, Pair]] = {

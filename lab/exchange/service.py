@@ -34,8 +34,9 @@ def json_reply(status: int, value: t.Any) -> Reply:
     return Reply(status, json.dumps(value, separators=(",", ":")).encode())
 
 
-def refuse(status: int, reason: str) -> Reply:
-    return json_reply(status, {"reason": reason})
+def refuse(status: int, reason: str, code: str = "") -> Reply:
+    """`code` is for programs: why the same request may be good later."""
+    return json_reply(status, {"reason": reason, **({"code": code} if code else {})})
 
 
 #: A handler gets the request and the last part of its path where the route has one.
@@ -85,7 +86,7 @@ class Service:
         try:
             reply = await found[1](request, part) if found is not None else refuse(404, "no such resource")
         except Refusal as refusal:
-            reply = refuse(refusal.status, refusal.reason)
+            reply = refuse(refusal.status, refusal.reason, refusal.code)
         except Unavailable as error:
             reply = refuse(503, str(error))
         except Exception:

@@ -33,6 +33,8 @@ class Settings:
     reference_url: str = ""
     reference_host: str = ""
     data: pathlib.Path = pathlib.Path("/data")
+    #: Whether a fresh journal of the engine begins with deposits.
+    opening_balances: bool = True
 
 
 def _number(env: t.Mapping[str, str], name: str, default: float) -> float:
@@ -78,6 +80,7 @@ def read_settings(env: t.Mapping[str, str], service: str = "") -> Settings:
         reference_url=env.get("REFERENCE_DATA_URL", ""),
         reference_host=env.get("REFERENCE_DATA_HOST", ""),
         data=pathlib.Path(env.get("DATA_DIR", "") or "/data"),
+        opening_balances=env.get("OPENING_BALANCES", "on") != "off",
     )
     if service == "core-api":
         if not settings.engine_url:

@@ -29,6 +29,14 @@ class Reconciliation:
     unacknowledged: int
 
 
+def _cancelled(event: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """Ids of the orders that the engine itself cancelled; who cancels them later is told this event's number."""
+    yield from (identity for identity, _ in event.get("orders", ()))
+    for entered in (event, *event.get("triggered", ())):
+        if "cancelled" in entered:
+            yield entered["client_order_id"]
+
+
 class Reconciler:
     """Takes the journals event by event: they may be longer than one wants to hold."""
 
@@ -41,8 +49,13 @@ class Reconciler:
         self._unacknowledged = 0
 
     def add(self, region: str, event: t.Mapping[str, t.Any]) -> None:
-        """One event of that region's journal. Events of other runs are passed over."""
-        identity, kind = event["client_order_id"], event["kind"]
+        """One event of that region's journal. Those of other runs, and those of no order, are passed over."""
+        for identity in _cancelled(event):
+            self._missing.discard(Acknowledgement(region, "cancel", identity, event["seq"]))
+        kind = event["kind"]
+        if kind not in ("order", "cancel"):
+            return
+        identity = event["client_order_id"]
         if self._mark not in identity:
             return
         self._missing.discard(Acknowledgement(region, kind, identity, event["seq"]))

@@ -34,9 +34,11 @@ class Engine:
     def __init__(self, data: pathlib.Path) -> None:
         self.settings = Settings("matching-engine", port=0, linger_s=0, data=data)
         self.url = ""
+        self.now_ms = 1_000_000
 
     async def start(self) -> None:
-        self.engine = MatchingEngine(self.settings)
+        # One account and one deposit: the first order has number 2.
+        self.engine = MatchingEngine(self.settings, lambda: self.now_ms, opening=("house",))
         self.service = Service(self.settings)
         self.engine.attach(self.service)
         port = await self.service.start(LOOPBACK)
@@ -48,7 +50,7 @@ class Engine:
         if snapshot:
             self.engine.close()
         else:
-            self.engine.journal.close()
+            self.engine.kill()
 
 
 @contextlib.asynccontextmanager
@@ -118,21 +120,26 @@ async def a_venue(data: pathlib.Path, **changes: t.Any) -> c.AsyncIterator[Venue
         await engine.stop()
 
 
-async def journal_of(engine: Engine) -> list[dict[str, t.Any]]:
+async def whole_journal_of(engine: Engine) -> list[dict[str, t.Any]]:
     client = HttpClient(engine.url)
     answer = await client.request("GET", "/journal?after=0")
     client.close()
     return [json.loads(line) for line in answer.body.splitlines()]
 
 
+async def journal_of(engine: Engine) -> list[dict[str, t.Any]]:
+    """What clients did."""
+    return [event for event in await whole_journal_of(engine) if event["kind"] in ("order", "cancel")]
+
+
 async def test_place_trade_query_cancel(tmp_path: pathlib.Path) -> None:
     async with a_venue(tmp_path) as venue:
         first = await venue.place(1)
-        assert (first.status, first.json()["status"], first.json()["sequence"]) == (200, "open", 1)
+        assert (first.status, first.json()["status"], first.json()["sequence"]) == (200, "open", 2)
         second = await venue.place(2, side="sell", quantity=2)
         assert second.json() == {
             "client_order_id": "id-2",
-            "sequence": 2,
+            "sequence": 3,
             "status": "filled",
             "filled": 2,
             "remaining": 0,
@@ -140,11 +147,11 @@ async def test_place_trade_query_cancel(tmp_path: pathlib.Path) -> None:
         found = (await venue.client.request("GET", "/orders/id-1")).json()
         assert (found["status"], found["filled"], found["remaining"]) == ("open", 2, 3)
         cancelled = (await venue.client.request("DELETE", "/orders/id-1")).json()
-        assert (cancelled["status"], cancelled["cancelled"], cancelled["sequence"]) == ("cancelled", 3, 3)
+        assert (cancelled["status"], cancelled["cancelled"], cancelled["sequence"]) == ("cancelled", 3, 4)
         # A second attempt of each gets the first result.
         assert (await venue.place(1)).json() == first.json()
         assert (await venue.client.request("DELETE", "/orders/id-1")).json() == cancelled
-        assert [event["seq"] for event in await journal_of(venue.engine)] == [1, 2, 3]
+        assert [event["seq"] for event in await journal_of(venue.engine)] == [2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -215,17 +222,80 @@ async def test_v6_lives_and_is_never_ready() -> None:
 
 
 @pytest.mark.parametrize("snapshot", [True, False])
+async def test_what_is_due_is_journaled_also_after_a_restart(tmp_path: pathlib.Path, snapshot: bool) -> None:
+    engine = Engine(tmp_path)
+    await engine.start()
+    client = HttpClient(engine.url)
+    for number, side in ((1, "buy"), (2, "sell")):
+        await client.request("POST", "/orders", order(number, side=side))
+    dated = order(3, time_in_force="gtd", expires_at_ms=engine.now_ms + 5000)
+    await client.request("POST", "/orders", dated)
+    await client.request("POST", "/orders", order(4))
+    answer = await client.request("POST", "/deadman", b'{"account":"house","timeout_ms":9000}')
+    assert answer.json() == {"account": "house", "timeout_ms": 9000, "sequence": 6}
+    engine.now_ms += 5000
+    # An order finds no order in the book that is expired, however late the engine looks for them by itself.
+    answer = await client.request("POST", "/orders", order(5, side="sell", quantity=7))
+    assert (answer.json()["filled"], answer.json()["remaining"]) == (5, 2)
+    client.close()
+    await engine.stop(snapshot)
+    engine.now_ms += 4000
+    await engine.start()
+    kinds: list[str] = []
+    while "deadman" not in kinds:
+        await asyncio.sleep(0.01)
+        events = await whole_journal_of(engine)
+        kinds = [event["kind"] for event in events]
+    assert [kind for kind in kinds if kind != "settle"] == [
+        *("deposit", "order", "order", "order", "order", "deadman_set", "expire", "order", "deadman")
+    ]
+    assert next(event["orders"] for event in events if event["kind"] == "expire") == [["id-3", 5]]
+    assert events[-1]["orders"] == [["id-5", 2]]
+    assert sorted(number for event in events if event["kind"] == "settle" for number in event["trades"]) == [1, 2]
+    assert events[-1]["at"] == engine.now_ms
+    await engine.stop()
+
+
+async def test_a_refusal_of_the_mode_says_so_to_programs(tmp_path: pathlib.Path) -> None:
+    engine = Engine(tmp_path)
+    await engine.start()
+    client = HttpClient(engine.url)
+    try:
+        engine.engine.venue.set_mode("cancel_only", "upgrade", "c-1", pause_timers=False, at_ms=engine.now_ms)
+        answer = await client.request("POST", "/orders", order(1))
+        assert (answer.status, answer.json()["code"]) == (409, "mode_cancel_only")
+    finally:
+        client.close()
+        await engine.stop()
+
+
+async def test_an_engine_that_cannot_keep_what_is_due_fails(tmp_path: pathlib.Path) -> None:
+    engine = Engine(tmp_path)
+    await engine.start()
+
+    def broken(_at_ms: int) -> t.NoReturn:
+        raise RuntimeError("no settlement")
+
+    engine.engine.venue.due = broken  # type: ignore[method-assign]
+    try:
+        error = await asyncio.wait_for(engine.engine.failed, 5)
+        assert str(error) == "no settlement"
+    finally:
+        await engine.stop()
+
+
+@pytest.mark.parametrize("snapshot", [True, False])
 async def test_a_restart_of_the_engine_is_invisible(tmp_path: pathlib.Path, snapshot: bool) -> None:
     async with a_venue(tmp_path) as venue:
         first = await venue.place(1)
         await venue.engine.stop(snapshot)
         waiting = asyncio.ensure_future(venue.place(2, side="sell"))
         with (tmp_path / "journal.jsonl").open("ab") as file:
-            file.write(b'{"seq":2,"kind":"ord')
+            file.write(b'{"seq":3,"at":5,"kind":"ord')
         await venue.engine.start()
         assert (await waiting).json()["filled"] == 5
         assert (await venue.place(1)).json() == first.json()
-        assert [event["seq"] for event in await journal_of(venue.engine)] == [1, 2]
+        assert [event["seq"] for event in await journal_of(venue.engine)] == [2, 3]
 
 
 async def test_a_lost_answer_is_asked_for_again(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +312,7 @@ async def test_a_lost_answer_is_asked_for_again(tmp_path: pathlib.Path, monkeypa
                     connection.close()
 
         monkeypatch.setattr(Journal, "settled", drop_first)
-        assert (await venue.place(1)).json()["sequence"] == 1
+        assert (await venue.place(1)).json()["sequence"] == 2
         assert dropped
         assert len(await journal_of(venue.engine)) == 1
 

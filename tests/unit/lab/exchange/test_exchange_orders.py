@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.exchange.orders import NewOrder, Refusal, check_rules, parse_order
+from lab.exchange.orders import NewOrder, Refusal, check_rules, parse_deadman, parse_order
 
 GOOD: dict[str, t.Any] = {
     "client_order_id": "us-east-1-ab12-7",
@@ -25,6 +25,24 @@ RULES = {"status": "trading", "tick_size": 10, "lot_size": 5}
 
 def test_good_order() -> None:
     assert parse_order(json.dumps(GOOD).encode()) == NewOrder("us-east-1-ab12-7", "BTC-USD", "buy", 1000, 5)
+
+
+def test_every_option_of_an_order() -> None:
+    options = {"account": "a007", "time_in_force": "gtd", "expires_at_ms": 99, "smp_group": "desk-1"}
+    stop = parse_order(json.dumps({**GOOD, "type": "stop", "trigger": 1010, **options}).encode())
+    assert stop == NewOrder("us-east-1-ab12-7", "BTC-USD", "buy", 1000, 5, trigger=1010, **options)
+    assert parse_order(json.dumps({**GOOD, "post_only": True}).encode()).post_only
+    assert parse_order(json.dumps({**GOOD, "time_in_force": "ioc"}).encode()).time_in_force == "ioc"
+
+
+def test_dead_man() -> None:
+    assert parse_deadman(b'{"account":"a007","timeout_ms":5000}') == ("a007", 5000)
+    for body in (b"{", b"{}", b'{"timeout_ms":-1}', b'{"timeout_ms":true}', b'{"timeout_ms":86400001}'):
+        with pytest.raises(Refusal) as caught:
+            parse_deadman(body)
+        assert caught.value.status == 400
+    with pytest.raises(Refusal, match="account"):
+        parse_deadman(b'{"account":"","timeout_ms":1}')
 
 
 @pytest.mark.parametrize(
@@ -49,6 +67,14 @@ def test_good_order() -> None:
         ("quantity", 0),
         ("quantity", None),
         ("type", "market"),
+        ("account", ""),
+        ("account", 7),
+        ("trigger", 5),
+        ("time_in_force", "day"),
+        ("time_in_force", ["gtc"]),
+        ("expires_at_ms", 5),
+        ("post_only", 1),
+        ("smp_group", "a b"),
     ],
 )
 def test_bad_field_is_named(field: str, value: t.Any) -> None:
@@ -56,6 +82,21 @@ def test_bad_field_is_named(field: str, value: t.Any) -> None:
         parse_order(json.dumps({**GOOD, field: value}).encode())
     assert caught.value.status == 400
     assert caught.value.reason.startswith(f"{field}:")
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"type": "stop"}, "trigger:"),
+        ({"time_in_force": "gtd"}, "expires_at_ms:"),
+        ({"post_only": True, "time_in_force": "ioc"}, "post_only:"),
+        ({"post_only": True, "type": "stop", "trigger": 5}, "post_only:"),
+    ],
+)
+def test_what_does_not_go_together(fields: dict[str, t.Any], named: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        parse_order(json.dumps({**GOOD, **fields}).encode())
+    assert caught.value.reason.startswith(named)
 
 
 @settings(max_examples=40)

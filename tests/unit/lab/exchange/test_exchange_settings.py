@@ -27,6 +27,11 @@ def test_only_the_engine_does_not_linger() -> None:
     assert read_settings({"LINGER_S": "0.5"}, "matching-engine").linger_s == 0.5
 
 
+def test_a_follower_begins_without_deposits() -> None:
+    assert read_settings({}, "matching-engine").opening_balances
+    assert not read_settings({"OPENING_BALANCES": "off"}, "matching-engine").opening_balances
+
+
 @pytest.mark.parametrize(
     ("env", "named"),
     [

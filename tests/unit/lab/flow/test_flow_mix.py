@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lab.exchange.orders import check_rules, parse_order
 from lab.exchange.pairs import PAIRS
-from lab.exchange.venue import Venue
+from lab.exchange.venue import Venue, opening_deposits
 from lab.flow import mix
 
 REGIONS = ("eu-west-1", "us-east-1")
@@ -46,12 +46,14 @@ def test_every_order_is_acceptable(number: int, resting: bool) -> None:
 
 def test_orders_trade_and_resting_orders_never_do() -> None:
     venue = Venue(PAIRS)
+    for account, amounts in opening_deposits(PAIRS, ("house",)):
+        venue.deposit(account, amounts, 0)
     resting, trades = [], 0
     for number in range(2000):
         slot = mix.slot(number, REGIONS[:1], 200)
         if slot.kind == "order":
             identity = mix.client_order_id(slot.region, "ab", number)
-            _, event = venue.place(parse_order(mix.order_body(identity, slot.resting)))
+            _, event = venue.place(parse_order(mix.order_body(identity, slot.resting)), 0)
             assert event is not None
             trades += bool(event["fills"])
             if slot.resting:

@@ -63,3 +63,23 @@ def test_in_another_journal_under_another_number_or_as_something_else_is_lost() 
 def test_other_runs_do_not_count() -> None:
     result = reconcile([], {"eu": journal("a-other-1", "a-other-1")})
     assert (result.accepted, result.duplicated, result.unacknowledged) == (0, (), 0)
+
+
+def test_what_the_engine_does_by_itself_is_no_order_of_the_flow() -> None:
+    """Deposits, settlements and the like have no order; expiries and dead-man timers cancel some."""
+    events: Journal = [
+        {"seq": 1, "kind": "deposit", "account": "house", "amounts": {"USD": 1}},
+        *[{**event, "seq": 2} for event in journal("a-run-1")],
+        {"seq": 3, "kind": "settle", "trades": [1]},
+        {"seq": 4, "kind": "expire", "orders": [["a-run-1", 5]]},
+        {"seq": 5, "kind": "order", "client_order_id": "a-run-2", "cancelled": 3},
+        {"seq": 6, "kind": "epoch_opened", "by": "other"},
+    ]
+    acks = [Acknowledgement("eu", "order", "a-run-1", 2), Acknowledgement("eu", "order", "a-run-2", 5)]
+    result = reconcile(acks, {"eu": events})
+    assert (result.lost, result.duplicated, result.accepted, result.unacknowledged) == ((), (), 2, 0)
+    # A client who cancels them afterwards is told the number of the event that did it.
+    told = [Acknowledgement("eu", "cancel", "a-run-1", 4), Acknowledgement("eu", "cancel", "a-run-2", 5)]
+    assert reconcile([*acks, *told], {"eu": events}).lost == ()
+    wrong = Acknowledgement("eu", "cancel", "a-run-1", 3)
+    assert reconcile([*acks, wrong], {"eu": events}).lost == (wrong,)

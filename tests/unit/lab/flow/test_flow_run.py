@@ -15,7 +15,7 @@ import pytest
 from lab.exchange.http_server import HttpServer, Reply, Request
 from lab.exchange.orders import Refusal, parse_order
 from lab.exchange.pairs import PAIRS
-from lab.exchange.venue import Event, Venue, cancelled_result, order_result, placed_result
+from lab.exchange.venue import Event, Venue, cancelled_result, opening_deposits, order_result, placed_result
 from lab.flow import run as flow_run
 from lab.flow.engines import EngineError
 from lab.flow.plan import Plan
@@ -31,7 +31,10 @@ class Exchange:
 
     def __init__(self) -> None:
         self.venue = Venue(PAIRS)
-        self.events: list[Event] = []
+        # As the engine does it: the journal begins with what is no order.
+        self.events: list[Event] = [
+            self.venue.deposit(account, amounts, 0) for account, amounts in opening_deposits(PAIRS, ("house",))
+        ]
         self.seen: list[Request] = []
 
     async def handle(self, request: Request) -> Reply:
@@ -49,9 +52,10 @@ class Exchange:
         if request.method == "GET":
             return order_result(self.venue.orders[identity])
         if request.method == "POST":
-            order, event = self.venue.place(parse_order(request.body))
+            self.events += self.venue.due(at_ms := len(self.seen) * 100)
+            order, event = self.venue.place(parse_order(request.body), at_ms)
         else:
-            order, event = self.venue.cancel(identity)
+            order, event = self.venue.cancel(identity, self.venue.at_ms)
         if event is not None:
             self.events.append(event)
         return placed_result(order) if request.method == "POST" else cancelled_result(order)
