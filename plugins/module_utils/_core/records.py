@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject, Ref
 
-Operation = t.Literal["apply", "set", "delete", "weights"]
+Operation = t.Literal["apply", "set", "delete", "weights", "drain"]
 
 #: A ConfigMap takes 1 MiB with everything in it.
 LARGEST_DOCUMENT: t.Final = 900_000

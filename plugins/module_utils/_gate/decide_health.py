@@ -30,8 +30,8 @@ class Expression(t.Protocol):
 
     text: str
 
-    def holds(self, body: t.Any) -> bool:
-        """Whether it gives true. Raises ValueError for a body that it cannot be asked of."""
+    def search(self, body: t.Any) -> t.Any:
+        """What it gives. Raises ValueError for a body that it cannot be asked of."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _body_problem(expression: Expression, body: bytes) -> str:
     except (ValueError, RecursionError):
         return "the body is no JSON"
     try:
-        return "" if expression.holds(value) else f"the body does not give true for {expression.text}"
+        return "" if expression.search(value) is True else f"the body does not give true for {expression.text}"
     except ValueError:
         # What the library says shows the value, and a body may hold anything.
         return f"{expression.text} cannot be asked of the body"

@@ -13,9 +13,9 @@ import typing as t
 import urllib.parse
 from collections.abc import Mapping, Sequence
 
-from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.jmes import Expression
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.check import Checker, CheckState, Round
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_health import Answer, Rule, Streak
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.health import (
@@ -23,15 +23,6 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.health 
     HealthClient,
     NetTransport,
 )
-
-try:
-    import jmespath
-    import jmespath.exceptions
-    import jmespath.functions
-
-    HAVE_JMESPATH = True
-except ImportError:
-    HAVE_JMESPATH = False
 
 Params = Mapping[str, t.Any]
 
@@ -167,37 +158,6 @@ class _Attempt:
         return asked_at, Answer(now - asked_at, problem=f"no answer within {timeout_s:g} s")
 
 
-class _JmesPath:
-    """An expression that is known to parse."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self._compiled = jmespath.compile(text)
-        _check_functions(self._compiled.parsed)
-
-    def holds(self, body: t.Any) -> bool:
-        try:
-            return self._compiled.search(body) is True
-        except (TypeError, AttributeError, KeyError, RecursionError) as error:
-            # The library lets some of them through, for example when it sorts what has no order.
-            raise ValueError(type(error).__name__) from error
-
-
-def _check_functions(node: Params) -> None:
-    """Functions that do not exist, which the library finds out when it calls them. Raises JMESPathError."""
-    if node["type"] == "function_expression":
-        known = jmespath.functions.Functions.FUNCTION_TABLE.get(node["value"])
-        if known is None:
-            raise jmespath.exceptions.UnknownFunctionError(f"there is no function {node['value']}()")
-        signature, given = known["signature"], len(node["children"])
-        variadic = bool(signature) and signature[-1].get("variadic", False)
-        if given < len(signature) or (given > len(signature) and not variadic):
-            raise jmespath.exceptions.JMESPathError(f"{node['value']}() takes {len(signature)} arguments, not {given}")
-    for child in node["children"]:
-        if isinstance(child, dict):
-            _check_functions(child)
-
-
 def _rule(item: Params) -> Rule:
     name = item["name"]
     if not item["status"] or not all(100 <= status <= 599 for status in item["status"]):
@@ -219,14 +179,11 @@ def _rule(item: Params) -> Rule:
     )
 
 
-def _expression(name: str, text: str) -> _JmesPath:
-    if not HAVE_JMESPATH:
-        raise ReleaseError(missing_required_lib("jmespath"), kind="library", system="controller")
+def _expression(name: str, text: str) -> Expression:
     try:
-        return _JmesPath(text)
-    except jmespath.exceptions.JMESPathError as error:
-        problem = " ".join(str(error).split())
-        raise OptionError("health", f"{name}: body {text!r} is no JMESPath expression: {problem}") from error
+        return Expression(text)
+    except ValueError as error:
+        raise OptionError("health", f"{name}: body {text!r} is no JMESPath expression: {error}") from error
 
 
 def _endpoint(item: Params, trusts: dict[str | None, ssl.SSLContext]) -> Endpoint:

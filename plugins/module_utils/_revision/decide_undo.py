@@ -62,7 +62,7 @@ def touched_refs(entries: Sequence[Entry]) -> list[Ref]:
 
 
 def _is_ours(change: Change) -> bool:
-    return change.op != "weights" and TAKEN_BACK not in change.fields
+    return change.op not in ("weights", "drain") and TAKEN_BACK not in change.fields
 
 
 def plan_undo(

@@ -28,7 +28,7 @@ class Says:
 
     text = "ok"
 
-    def holds(self, body: t.Any) -> bool:
+    def search(self, body: t.Any) -> bool:
         if not isinstance(body, dict):
             raise ValueError("secret in the body")
         return body.get("ok") is True

@@ -12,9 +12,9 @@ import typing as t
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core import jmes
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import SystemClock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import health_check
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.check import Checker, CheckState, Round
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.health import Endpoint, HealthClient, NoAnswer
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.health_check import SPEC, checkers_of
@@ -246,7 +246,7 @@ def test_neither_query_nor_headers_are_shown() -> None:
 
 
 def test_without_the_library_a_body_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health_check, "HAVE_JMESPATH", False)
+    monkeypatch.setattr(jmes, "HAVE_JMESPATH", False)
     Bench(item())
     with pytest.raises(ReleaseError, match="jmespath") as caught:
         Bench(item(body="ok"))
