@@ -106,7 +106,7 @@ def healthy(revision: int, ready_after_s: float) -> Object:
     return _changed(made, replicas=2)
 
 
-_QUOTA: t.Final[Object] = {
+QUOTA: t.Final[Object] = {
     "apiVersion": "v1",
     "kind": "ResourceQuota",
     "metadata": {"name": "no-more-pods"},
@@ -143,7 +143,7 @@ CASES: t.Final = (
         "fail",
         "the namespace's quota refuses the pod",
         after=(deployment("1"),),
-        settings=(_QUOTA,),
+        settings=(QUOTA,),
         doomed=True,
         evidence=("exceeded quota",),
     ),

@@ -180,8 +180,12 @@ def is_ready(pod: Mapping[str, t.Any]) -> bool:
 
 
 def shorten(text: str) -> str:
+    """One line with both of its ends: what is wrong stands last, as in "...: failed to resolve ...: not found"."""
     text = " ".join(text.split())
-    return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
+    if len(text) <= _LONGEST_MESSAGE:
+        return text
+    head = _LONGEST_MESSAGE // 2
+    return text[:head] + "…" + text[head + 1 - _LONGEST_MESSAGE :]
 
 
 def _waiting(pod: str, container: str, state: Mapping[str, t.Any]) -> Iterator[Problem]:
