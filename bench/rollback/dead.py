@@ -18,11 +18,12 @@ import typing as t
 
 from bench.gate.part import Measured, Options, Row
 from bench.results import ROOT, Goal, row
-from bench.rollback.marks import Marks
+from bench.rollback.marks import NAMESPACE, Marks
 from bench.rollback.ours import Environment, kill, lab_command, lab_up
 from lab import binaries, programs
 from lab.errors import LabError
-from lab.model import Lab, plan_lab
+from lab.kube import Kube
+from lab.model import Lab, Site, plan_lab
 
 ALIVE: t.Final = "all alive"
 DEAD: t.Final = "one of three dead"
@@ -76,9 +77,28 @@ def _round(environment: Environment, way: str, dies: bool) -> Round:
             with _region(lab, dies):
                 marks = environment.back("deploy", way, slots, known, reason="measured")
     if dies:
-        # Brings the dead one to where the others are, or says that it is there.
-        environment.run("recover")
+        # Brings the dead one to where the others are.
+        code, _entered = environment.run("recover")
+        problem = brought_up(code, _versions(lab.regions[-1], environment.slots()), list(slots[living[0]]))
+        if problem:
+            raise LabError(f"{way}: {lab.regions[-1].name} was dead, and {problem}")
     return Round(way, DEAD if dies else ALIVE, marks)
+
+
+def _versions(site: Site, slots: c.Mapping[str, c.Mapping[str, str]]) -> dict[str, str]:
+    """Service -> the version that has all of its traffic in this region."""
+    deployments = Kube(site.admin_kubeconfig).list("apps/v1", "Deployment", NAMESPACE)
+    labels = {obj["metadata"]["name"]: obj["metadata"].get("labels") or {} for obj in deployments}
+    live = slots[site.name].items()
+    return {service: str(labels.get(slot, {}).get("app.kubernetes.io/version")) for service, slot in live}
+
+
+def brought_up(code: int, versions: c.Mapping[str, str], services: c.Sequence[str]) -> str | None:
+    """What is wrong after the recovery that follows; None when the region serves what the others went back to."""
+    if code != 0:
+        return f"recover ended with {code}"
+    wrong = [f"{name} serves {versions.get(name)}" for name in services if versions.get(name) != _OLD]
+    return f"after recover {', '.join(wrong)} instead of {_OLD}" if wrong else None
 
 
 def measure(options: Options) -> Measured:

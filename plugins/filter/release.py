@@ -56,8 +56,10 @@ def rollback_plan(
     revision: Mapping[str, t.Any],
     profiles: Mapping[str, Mapping[str, t.Any]],
     only: Sequence[str] = (),
+    *,
+    standby: Mapping[str, t.Any] | None = None,
 ) -> JsonObject:
-    made, problems = plan_back.rollback_plan(_catalogue(services), revision, before, profiles, only)
+    made, problems = plan_back.rollback_plan(_catalogue(services), revision, before, profiles, only, standby=standby)
     return {**made, "problems": problems}
 
 

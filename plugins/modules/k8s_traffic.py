@@ -27,6 +27,7 @@ author:
   - Pincex release engineering (@pincex)
 extends_documentation_fragment:
   - pincex.zero_downtime._cluster
+  - pincex.zero_downtime._unreachable
   - pincex.zero_downtime._release
   - pincex.zero_downtime._metric_provider
   - pincex.zero_downtime._attributes

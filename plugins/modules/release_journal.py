@@ -19,6 +19,7 @@ author:
   - Pincex release engineering (@pincex)
 extends_documentation_fragment:
   - pincex.zero_downtime._cluster
+  - pincex.zero_downtime._unreachable
   - pincex.zero_downtime._attributes
 attributes:
   idempotent:
@@ -81,6 +82,13 @@ options:
       - Needed to open a region.
       - A document with a Secret in it is refused.
     type: dict
+  planned:
+    description:
+      - The manifests that the release is going to write in this region.
+      - A release is refused when O(before) and twice these, compressed, are more than a journal may hold.
+    type: list
+    elements: dict
+    default: []
   finish:
     description:
       - What is left to do in a region when the release is kept, for a recovery.

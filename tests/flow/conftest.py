@@ -40,10 +40,25 @@ def after_v2(tmp_path_factory: pytest.TempPathFactory, after_v1: pathlib.Path) -
     return _release(_copy(after_v1, Flow(tmp_path_factory.mktemp("twice"))), "v2")
 
 
+@pytest.fixture(scope="session")
+def after_v2_with_standby(tmp_path_factory: pytest.TempPathFactory, after_v1: pathlib.Path) -> pathlib.Path:
+    flow = _copy(after_v1, Flow(tmp_path_factory.mktemp("warm")))
+    # As if its playbook had been killed while the old slots were warm: their end is what fails.
+    done = flow.run("deploy", "-e", "release_version=v2", faults={region: {"apply": "standby"} for region in REGIONS})
+    assert done.code == 0, done.output
+    return flow.home
+
+
 @pytest.fixture
 def stands(flow: Flow, after_v1: pathlib.Path) -> Flow:
     """A flow of its own, after v1."""
     return _copy(after_v1, flow)
+
+
+@pytest.fixture
+def stands_by(flow: Flow, after_v2_with_standby: pathlib.Path) -> Flow:
+    """A flow of its own, after v1 and v2, with the slots of v1 warm."""
+    return _copy(after_v2_with_standby, flow)
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@
 
 It lets the playbooks run from end to end without a cluster, with regions that refuse, fail or get stuck on command. The
 file `faults.json` says what goes wrong: {"us-east-1": {"gate": "core-api 10 %", "restore": true, "open": "reason",
-"routes": true, "connections": ["sentence"], "drained": "reason"}, "fleet": {"decide": "lost"}}.
+"routes": true, "connections": ["sentence"], "drained": "reason", "ended": true,
+"capacity": "core-api 100 %", "kept": "sentence", "away": true, "away_from": "core-api 10 %"},
+"fleet": {"decide": "lost"}}.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ State = dict[str, t.Any]
 LOGGED = (
     *("state", "kind", "step", "scope", "decision", "outcome"),
     *("routes", "services", "allow_live", "number"),
-    *("connections", "drain_s"),
+    *("connections", "drain_s", "unreachable_s"),
 )
 
 
@@ -47,6 +49,10 @@ class ActionModule(ActionBase):
             path = home / f"{region}.json"
             state = json.loads(path.read_text()) if path.exists() else empty(region)
             was = copy.deepcopy(state)
+            if "away_from" in faults:
+                # From that step on, and not before.
+                state["lost"] = state.get("lost") or args.get("step") == faults["away_from"]
+                faults["away"] = state["lost"]
             try:
                 answer = globals()[module](args, state, faults, self._task.check_mode)
             except Refusal as refusal:
@@ -88,14 +94,14 @@ def empty(region: str) -> State:
 
 def k8s_revision(args: State, state: State, faults: State, check: bool) -> State:
     if faults.get("away"):
-        raise Refusal("the API server is away", error={"kind": "unreachable"})
+        raise Refusal("the API server is away", error={"kind": "unreachable", "retriable": True})
     if args["state"] == "read":
         return {"changed": False, "revision": document(state, args["services"])}
     if args["state"] == "restored":
         if faults.get("restore"):
             raise Refusal("the API server is gone")
         state["objects"] = state["before"]["objects"]
-        return {"kept": []}
+        return {"kept": [faults["kept"]] if "kept" in faults else []}
     if faults.get("apply") == args["step"]:
         raise Refusal("no permission to patch deployments")
     if faults.get("routes") and args.get("services"):
@@ -128,6 +134,7 @@ def document(state: State, services: list[str]) -> State:
                 slots[slot] = {
                     "version": deployment["metadata"]["labels"]["app.kubernetes.io/version"],
                     "replicas": deployment["spec"]["replicas"],
+                    "ready_replicas": deployment["spec"]["replicas"],
                 }
         found[name] = {"live_slot": live, "slots": slots, "weights": weights}
     return {
@@ -139,6 +146,8 @@ def document(state: State, services: list[str]) -> State:
 
 
 def k8s_traffic(args: State, state: State, faults: State, check: bool) -> State:
+    if faults.get("away"):
+        raise Refusal("the API server is away", error={"kind": "unreachable", "retriable": True})
     if args["state"] == "restored":
         if faults.get("restore"):
             raise Refusal("the API server is gone")
@@ -149,6 +158,9 @@ def k8s_traffic(args: State, state: State, faults: State, check: bool) -> State:
             raise Refusal(faults["drained"])
         return {"connections": {}, "warnings": faults.get("connections", [])}
     if args["state"] == "shifted":
+        if faults.get("capacity") == args["step"] and state["objects"] == state["before"]["objects"]:
+            # Nothing was brought up yet.
+            raise Refusal("blue has 1 ready pods and needs 2", error={"kind": "capacity"})
         for route in args["routes"]:
             assert sum(int(weight) for weight in route["weights"].values()) == 100
             state["weights"][route["name"]] = {slot: int(weight) for slot, weight in route["weights"].items()}
@@ -156,6 +168,8 @@ def k8s_traffic(args: State, state: State, faults: State, check: bool) -> State:
 
 
 def k8s_rollout_gate(args: State, state: State, faults: State, check: bool) -> State:
+    if faults.get("away"):
+        raise Refusal("the API server is away", error={"kind": "unreachable", "retriable": True})
     time.sleep(float(faults.get("slow", 0)))
     evidence = {"decided_at": time.time(), "started_at": time.time(), "evidence": [], "tripped": None}
     if faults.get("gate") == args["step"]:
@@ -166,7 +180,7 @@ def k8s_rollout_gate(args: State, state: State, faults: State, check: bool) -> S
 
 def release_journal(args: State, state: State, faults: State, check: bool) -> State:
     if faults.get("away"):
-        raise Refusal("the API server is away", error={"kind": "unreachable"})
+        raise Refusal("the API server is away", error={"kind": "unreachable", "retriable": True})
     return globals()[f"_{args['state']}"](args, state, faults)
 
 
@@ -188,7 +202,8 @@ def _opened(args: State, state: State, faults: State) -> State:
     state["finish"] = _plain(args.get("finish"))
     state["target"] = args.get("target")
     state["steps"] = _plain(args["steps"])
-    return {"release": {"id": state["open"], "kind": state["kind"]}, "number": state["number"]}
+    release = {"id": state["open"], "kind": state["kind"]}
+    return {"release": release, "number": state["number"], "standby": None if "ended" in faults else state["standby"]}
 
 
 def _taken_over(args: State, state: State, faults: State) -> State:
@@ -219,13 +234,14 @@ def _closed(args: State, state: State, faults: State) -> State:
     if fleet or args.get("revision"):
         number = state["number"] if fleet else args["number"]
         told = _plain(args.get("summary")) or {}
-        kept = {"outcome": str(args["outcome"]), "document": _plain(args.get("revision")), "id": state["open"], **told}
-        state["revisions"][str(number)] = kept
+        kept = {"outcome": str(args["outcome"]), "document": _plain(args.get("revision")), **told}
+        state["revisions"][str(number)] = {**kept, "id": state["open"], "kind": state["kind"]}
     left = (state.get("finish") or {}).get("standby") if args["outcome"] == "released" else None
     if left:
         counted = state["finish"].get("connections", [])
         state["standby"] = {"release": state["open"], "until": time.time() + 60, "fields": left, "connections": counted}
-    state["open"] = None
+    ended = {"id": state["open"], "kind": state["kind"], "target": state.get("target"), "number": state["number"]}
+    state["open"], state["ended"] = None, {**ended, "state": "closed", "outcome": str(args["outcome"])}
     return {"standby": state["standby"]}
 
 
@@ -243,12 +259,15 @@ def _read(args: State, state: State, faults: State) -> State:
         "target": state.get("target"),
         "number": state["number"],
     }
+    number = args.get("number")
+    if number is not None and str(number) not in state["revisions"]:
+        raise Refusal(f"number: revision {number} is not kept", error={"kind": "option"}, release=None)
     return {
         "changed": False,
         "revisions": headers,
-        "revision": state["revisions"].get(str(args.get("number")), {}).get("document"),
+        "revision": state["revisions"].get(str(number), {}).get("document"),
         "release": {"id": state["open"], "kind": "deploy", "state": "open"} if state["open"] else {},
-        "header": header if state["open"] else None,
+        "header": header if state["open"] else state.get("ended"),
         "decision": state["decision"],
         "entries": [],
         "finish": state.get("finish"),

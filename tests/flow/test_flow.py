@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 from flow_runner import REGIONS, Flow
+from test_flow_recover import state_of
 
 V1 = ("-e", "release_version=v1")
 V2 = ("-e", "release_version=v2")
@@ -117,6 +118,30 @@ def test_second_wave_bad_takes_everything_back(stands: Flow) -> None:
         if call["region"] == "ap-northeast-1" and call["module"] == "k8s_rollout_gate" and call["step"] != "judge"
     )
     assert back < busy
+
+
+def test_a_region_that_is_lost_in_the_middle_is_stuck_and_the_others_are_taken_back(stands: Flow) -> None:
+    kept = "HTTPRoute core-api weights.blue is 90, as somebody else has it"
+    faults = {"eu-west-1": {"away_from": "core-api 25 %"}, "us-east-1": {"kept": kept}}
+    done = stands.run("deploy", *V2, faults=faults)
+    assert done.code == 2, done.output
+    assert done.verdicts() == {"us-east-1": "taken_back", "eu-west-1": "stuck", "ap-northeast-1": "taken_back"}
+    assert (done.versions()["us-east-1"], done.versions()["ap-northeast-1"]) == ("v1", "v1")
+    lost = done.regions["eu-west-1"]
+    assert lost["open"] is not None
+    assert lost["weights"]["core-api"] == {"blue": 90, "green": 10}
+    assert done.report is not None
+    sentence = str(done.report["sentence"])
+    assert sentence.startswith("the release is stuck in eu-west-1: the API server is away; the way back failed: ")
+    assert "us-east-1 is taken_back" in sentence
+    assert sentence.endswith("; run recover.yml")
+    assert f"kept: {kept}" in done.output
+    assert state_of(stands, "fleet")["open"] is not None
+
+    # It answers again.
+    recovered = stands.run("recover")
+    assert recovered.code == 0, recovered.output
+    assert set(recovered.versions().values()) == {"v1"}
 
 
 def test_a_released_region_that_turns_bad_stops_the_next_wave(stands: Flow) -> None:

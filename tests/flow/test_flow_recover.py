@@ -82,6 +82,53 @@ def test_a_kept_deploy_is_finished_where_it_was_not_and_a_region_that_is_away_la
     assert later.regions["eu-west-1"]["open"] is None
 
 
+def test_a_region_that_took_part_and_is_not_in_the_run_keeps_the_release_open(released: Flow) -> None:
+    reopen(released, "us-east-1", "eu-west-1", "ap-northeast-1")
+
+    done = released.run("recover", "--limit", "us-east-1")
+    assert done.code == 2, done.output
+    assert "eu-west-1, ap-northeast-1 took part and are not in this run; put them back, or run without --limit" in (
+        done.output
+    )
+    assert state_of(released, "fleet")["open"] is not None
+    assert done.regions["eu-west-1"]["open"] is not None
+
+    kept = "Deployment core-api-blue spec.replicas is 5, as somebody else has it"
+    whole = released.run("recover", faults={"ap-northeast-1": {"kept": kept}})
+    assert whole.code == 0, whole.output
+    assert set(whole.versions().values()) == {"v1"}
+    assert state_of(released, "fleet")["open"] is None
+    assert whole.output.count(f"kept: {kept}") == 1, whole.output
+
+
+def test_a_region_that_was_away_from_a_rollback_is_brought_up_by_a_later_recover(released: Flow) -> None:
+    assert released.run("rollback", faults=AWAY).code == 2
+    still = released.run("recover", faults=AWAY)
+    assert still.code == 2, still.output
+    assert "run recover again when eu-west-1 answers" in still.output
+
+    # Alone it cannot know where the others went.
+    alone = released.run("recover", "--limit", "eu-west-1")
+    assert alone.code == 2, alone.output
+    assert "no region of this run tells to which revision; run recover.yml without --limit" in " ".join(
+        alone.output.split()
+    )
+    assert wrote(alone) == []
+
+    # The inventory's word for a rollback is not asked for: that was said for the rollback which went without it.
+    done = released.run("recover", "-e", "release_confirm=production")
+    assert done.code == 0, done.output
+    assert done.versions() == {"us-east-1": "v1", "eu-west-1": "v1", "ap-northeast-1": "v1"}
+    assert "eu-west-1: back to revision 1 by a rollback of its own" in done.output
+    assert {region for region, _module, _state in wrote(done)} == {"eu-west-1", "fleet"}
+    assert [done.regions["eu-west-1"]["open"], state_of(released, "fleet")["open"]] == [None, None]
+    assert state_of(released, "fleet")["revisions"]["4"]["regions"] == {"eu-west-1": "released"}
+
+    again = released.run("recover")
+    assert again.code == 0, again.output
+    assert wrote(again) == []
+
+
 def test_an_interrupted_way_back_goes_on(released: Flow) -> None:
     assert released.run("rollback").code == 0
     reopen(released, "us-east-1", "eu-west-1", "ap-northeast-1", kind="rollback")

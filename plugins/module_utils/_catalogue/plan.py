@@ -232,7 +232,12 @@ def _scale(name: str, count: int) -> JsonObject:
 
 def _held(move: Move, situation: Situation) -> list[JsonObject]:
     """Fields of a service that hold its scale during the release: target up, no HPA down."""
-    fields = [_scale(f"{move.service.name}-{move.target}", move.count)]
+    return [_scale(f"{move.service.name}-{move.target}", move.count), *source_held(move, situation)]
+
+
+def source_held(move: Move, situation: Situation) -> list[JsonObject]:
+    """Fields that keep the slot which loses the traffic as large as it is: its HPA would take it down."""
+    fields: list[JsonObject] = []
     if move.source is None or move.in_place:
         return fields
     name = f"{move.service.name}-{move.source}"

@@ -20,6 +20,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.pl
     Situation,
     make_plan,
     service_of,
+    source_held,
     traffic_of,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.tiers import tiers_of
@@ -37,9 +38,16 @@ def rollback_plan(
     before: Mapping[str, t.Any],
     profiles: Mapping[str, Mapping[str, t.Any]],
     only: Collection[str] = (),
+    *,
+    standby: Mapping[str, t.Any] | None = None,
 ) -> tuple[JsonObject, list[str]]:
     """Back to what the revision says: its version of every service, or of those in `only`, in one step, gated on
-    readiness only."""
+    readiness only.
+
+    `standby` is the region's warm standby. Where it keeps every slot that this goes back to as large as is needed, and
+    as it was recorded, the plan has `warm`: the shift, to be made before anything else, and nothing to prepare. `cold`
+    is what takes the place of both when the standby has ended meanwhile.
+    """
     moves: list[Move] = []
     manifests: dict[str, dict[str, list[JsonObject]]] = {}
     for name, recorded in (revision.get("services") or {}).items():
@@ -69,7 +77,66 @@ def rollback_plan(
     prepare = [*tiers, strangers] if any(move.first for move in moves) else together
     strange = [name for name in only if name not in (revision.get("services") or {})]
     problems = [f"rollback_services: the revision knows no service {', '.join(strange)}."] if strange else []
-    return make_plan(moves, prepare, together, situation), problems
+    plan = make_plan(moves, prepare, together, situation)
+    if moves and all(_is_warm(move, situation, standby) for move in moves):
+        plan = _shift_first(plan, [field for move in moves for field in source_held(move, situation)])
+    return plan, problems
+
+
+def _is_warm(move: Move, situation: Situation, standby: Mapping[str, t.Any] | None) -> bool:
+    """Whether all traffic of a service may go to its slot as it stands, and no HPA takes that slot down.
+
+    A standby has had all traffic in a release that ended well, and its HPA is held until the end of the standby, which
+    needs the region's lock. That there are enough ready pods is asked again by the shift itself.
+    """
+    name = f"{move.service.name}-{move.target}"
+    if move.source is None:
+        return False
+    slot = situation.before["services"][move.service.name]["slots"].get(move.target) or {}
+    if name not in {field["name"] for field in (standby or {}).get("fields") or [] if field["kind"] == "Deployment"}:
+        return False
+    if slot.get("version") != move.version:
+        return False
+    if min(int(slot.get(key) or 0) for key in ("replicas", "ready_replicas")) < move.count:
+        return False
+    stands = _as_slot(situation.before, move.service.name, move.target, move.target)
+    wanted = situation.manifests[move.service.name][move.target]
+    hpas = [obj["spec"] for obj in stands if obj["kind"] == "HorizontalPodAutoscaler"]
+    held = all(int(spec.get("minReplicas", 1)) >= move.count and _policy(spec) == "Disabled" for spec in hpas)
+    return held and _content(stands) == _content(wanted)
+
+
+def _policy(hpa: Mapping[str, t.Any]) -> str | None:
+    return t.cast("str | None", ((hpa.get("behavior") or {}).get("scaleDown") or {}).get("selectPolicy"))
+
+
+def _content(objects: Collection[JsonObject]) -> dict[tuple[str, str], JsonObject]:
+    """What makes a slot what it is, without what holds its scale."""
+    found = {}
+    for obj in objects:
+        kept = copy.deepcopy({key: value for key, value in obj.items() if key != "metadata"})
+        if obj["kind"] == "Deployment":
+            kept["mark"] = (obj["metadata"].get("annotations") or {}).get(DIGEST_ANNOTATION)
+        if obj["kind"] == "HorizontalPodAutoscaler":
+            for key in ("minReplicas", "maxReplicas"):
+                kept["spec"].pop(key, None)
+            ((kept["spec"].get("behavior") or {}).get("scaleDown") or {}).pop("selectPolicy", None)
+        found[obj["kind"], obj["metadata"]["name"]] = kept
+    return found
+
+
+def _shift_first(plan: JsonObject, held: list[JsonObject]) -> JsonObject:
+    """The plan whose only step begins with the traffic. The slot that loses it is held afterwards: nobody needs its
+    pods any more, and what takes the traffic is held by its standby. Its scale is not written, for its HPA may have
+    made it larger since."""
+    (step,) = plan["steps"]
+    return {
+        **plan,
+        "warm": {"name": step["name"], "routes": step["routes"]},
+        "prepare": [],
+        "steps": [{**step, "routes": [], "fields": held}],
+        "cold": {"prepare": plan["prepare"], "steps": plan["steps"]},
+    }
 
 
 def _mark(document: Mapping[str, t.Any], name: str, slot: str) -> str | None:

@@ -93,6 +93,7 @@ def promotion(
         kept = ", ".join(str(header["number"]) for header in headers)
         return None, {}, f"revision: {source} does not keep {number} (kept: {kept})."
     problem = _verdict_problem(source, header) or _standing_problem(source, header, standing)
+    problem = problem or _part_problem(source, header, headers)
     problem = problem or _soak_problem(request, header, now) or _version_problem(source, header, services)
     if problem is not None:
         return None, {}, problem
@@ -111,6 +112,27 @@ def _verdict_problem(source: str, header: Header) -> str | None:
     reason = [str(header["reason"])] if header.get("reason") else []
     why = "; ".join([*([outcome] if outcome != "released" else []), *bad, *reason])
     return f"revision: {header['number']} did not end clean in {source}: {why}."
+
+
+def _part_problem(source: str, header: Header, headers: Sequence[Header]) -> str | None:
+    """Refuse what stands in some regions only: elsewhere another version has stood for the soak time."""
+    got = header.get("regions") or {}
+    before = [other for other in headers if int(other["number"]) < int(header["number"])]
+    had = {
+        region
+        for other in before
+        if other.get("outcome") not in _CHANGED_NOTHING
+        for region, verdict in (other.get("regions") or {}).items()
+        if verdict == "released"
+    }
+    # Records that name no region at all are older than this rule.
+    absent = sorted(had - got.keys()) if got else []
+    states = [f"{region} is {verdict}" for region, verdict in got.items() if verdict != "released"]
+    states += [f"{region} had no part in it" for region in absent]
+    if not states:
+        return None
+    where = f"revision: {header['number']} does not stand in every region of {source} ({', '.join(states)})"
+    return f"{where}; release it to all of them there, then promote that revision."
 
 
 def _standing_problem(source: str, header: Header, standing: Header | None) -> str | None:

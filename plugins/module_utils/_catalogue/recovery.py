@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 JsonObject = dict[str, t.Any]
 Journal = Mapping[str, t.Any]
 
+_KEPT: t.Final = ("released", "incomplete")
+
 
 def default_decision(fleet: Journal, regions: Mapping[str, Journal | None], given: str = "") -> str:
     """The decision to write when none stands: undo a deploy, finish a way back.
@@ -33,28 +35,42 @@ def default_decision(fleet: Journal, regions: Mapping[str, Journal | None], give
     return "undo" if len(mine) < len(known) and not begun else "keep"
 
 
-def recovery_action(region: Journal, fleet: Journal | None, problem: str = "", given: str = "") -> JsonObject:
-    """What to do with one region: `action` is none, wait, undo, finish, forward (a way back goes on), standby, or
-    unlock (a controller died between the lock and the journal).
+def recovery_action(
+    region: Journal,
+    fleet: Journal | None,
+    problem: str = "",
+    given: str = "",
+    *,
+    name: str = "",
+    journals: Mapping[str, Journal | None] | None = None,
+) -> JsonObject:
+    """What to do with the region `name`: `action` is none, wait, undo, finish, forward (a way back goes on), standby,
+    unlock (a controller died between the lock and the journal), or behind (a rollback went without it).
 
-    `fleet` is the fleet's journal after it was taken over, None when that was impossible because of `problem`.
-    `number` is the revision that the release makes, `why` a sentence for the report.
+    `fleet` is the fleet's journal after it was taken over, None when that was impossible because of `problem`;
+    `journals` are those of all regions of this run. `number` is the revision that the release makes, `why` a sentence
+    for the report. A region that is behind has `revision` and `services` as well: where it goes back to with what,
+    None when nobody in this run knows.
     """
     header = region.get("header") or {}
     if header.get("state") != "open":
+        behind = _behind(name, region, fleet or {}, journals or {})
+        if behind is not None:
+            return behind
         locked = bool((region.get("lock") or {}).get("holder"))
         action = "standby" if region.get("standby") else "unlock" if locked else "none"
-        return _action(action, _ended(header), header.get("number"))
-    name = f"{header['kind']} {header['id']} of {header.get('by', 'unknown')}"
+        apart = _apart(name, header, fleet or {}, journals or {})
+        return _action(action, _ended(header) + apart, header.get("number"))
+    release = f"{header['kind']} {header['id']} of {header.get('by', 'unknown')}"
     if header["kind"] == "standby":
-        return _action("standby", f"{name} was interrupted", header.get("number"))
+        return _action("standby", f"{release} was interrupted", header.get("number"))
     known = _known(str(header["id"]), fleet or {})
     decision = given or known.get("decision")
     if not decision and fleet is None:
-        return _action("wait", f"{name} is unfinished, and nobody can decide: {problem}", None)
+        return _action("wait", f"{release} is unfinished, and nobody can decide: {problem}", None)
     if not decision:
         decision = "undo" if header["kind"] == "deploy" else "keep"
-    why = f"{name} was unfinished, the decision is {decision}"
+    why = f"{release} was unfinished, the decision is {decision}"
     if decision == "undo":
         return _action("undo", why, known.get("number"))
     return _action("finish" if header["kind"] == "deploy" else "forward", why, known.get("number"))
@@ -71,6 +87,65 @@ def _known(release_id: str, fleet: Journal) -> JsonObject:
     return {}
 
 
+def _behind(name: str, region: Journal, fleet: Journal, journals: Mapping[str, Journal | None]) -> JsonObject | None:
+    """What a region needs that did not answer when the others went back; None when it is where it should be."""
+    missed = _missed(name, region, fleet)
+    if missed is None:
+        return None
+    revision, services = _way_of(str(missed["id"]), journals)
+    why = f"rollback {missed['id']} went without it"
+    if revision is None:
+        why += (
+            ", and no region of this run tells to which revision; run recover.yml without --limit, or bring it up with "
+            f"deploy.yml or rollback.yml --limit {name}"
+        )
+    return {**_action("behind", why, None), "revision": revision, "services": services}
+
+
+def _missed(name: str, region: Journal, fleet: Journal) -> Journal | None:
+    """The newest rollback that stands and did not reach this region; None when it has got a newer release since."""
+    own = {revision.get("id") for revision in region.get("revisions") or []}
+    kept = [revision for revision in fleet.get("revisions") or [] if revision.get("outcome") in _KEPT]
+    for revision in sorted(kept, key=lambda revision: int(revision["number"]), reverse=True):
+        verdict = (revision.get("regions") or {}).get(name)
+        if revision.get("id") in own or verdict == "left_out":
+            return None
+        if revision.get("kind") == "rollback" and verdict == "unreachable":
+            return t.cast("Journal", revision)
+    return None
+
+
+def _way_of(release_id: str, journals: Mapping[str, Journal | None]) -> tuple[int | None, list[str]]:
+    """The revision that a rollback went to, and the services that it moved, as the regions that still stand on it say.
+
+    The history does not tell: it has the number that the rollback made.
+    """
+    target: int | None = None
+    services: set[str] = set()
+    for journal in journals.values():
+        header = (journal or {}).get("header") or {}
+        # The end of a warm standby has a header of its own, with that of the release in it.
+        header = header.get("of") or header
+        if journal is not None and header.get("id") == release_id and header.get("target") is not None:
+            target = int(header["target"])
+            services |= {str(service) for service in (journal.get("finish") or {}).get("services") or []}
+    return target, sorted(services)
+
+
+def _apart(name: str, header: Journal, fleet: Journal, journals: Mapping[str, Journal | None]) -> str:
+    """What is added for a region without a part in the rollback that is finished now: no journal tells whether it was
+    left out on purpose or did not answer."""
+    release = fleet.get("header") or {}
+    finished = release.get("state") == "open" and (fleet.get("decision") or {}).get("decision") == "keep"
+    if not finished or release.get("kind") != "rollback" or header.get("id") == release.get("id"):
+        return ""
+    revision, _services = _way_of(str(release["id"]), journals)
+    if revision is None or name in (release.get("steps") or []):
+        return ""
+    run = f"rollback.yml --limit {name} -e revision={revision}"
+    return f"; it had no part in rollback {release['id']}, and unless that was meant run {run}"
+
+
 def _ended(header: Mapping[str, t.Any]) -> str:
     if not header:
         return "no release was ever here"
@@ -82,27 +157,61 @@ def _action(action: str, why: str, number: t.Any) -> JsonObject:
 
 
 def recovery_summary(regions: Sequence[Mapping[str, t.Any]], fleet: Journal | None, problem: str = "") -> JsonObject:
-    """How the recovery ended: `ok`, `close` (whether the fleet's journal may be closed), its `outcome`, and a sentence
-    that says which region is in which state and what to run next."""
+    """How the recovery ended: `ok`, `close` (whether the fleet's journal may be closed), its `outcome`, a sentence that
+    says which region is in which state and what to run next, and `kept`, a line for each foreign change.
+
+    `bring_up` are the regions that follow the others back now, each to its `revision`.
+    """
     by_verdict: dict[str, list[str]] = {}
     for entry in regions:
         by_verdict.setdefault(str(entry["verdict"]), []).append(str(entry["region"]))
     stuck = by_verdict.get("stuck", []) + by_verdict.get("waiting", [])
     away = by_verdict.get("unreachable", [])
     header = (fleet or {}).get("header") or {}
+    is_open = header.get("state") == "open"
+    known = {str(entry["region"]) for entry in regions}
+    missing = [str(region) for region in header.get("steps") or [] if region not in known] if is_open else []
     undone = ((fleet or {}).get("decision") or {}).get("decision") == "undo"
     states = "; ".join(_state(entry) for entry in regions)
     following = []
     if problem:
         following.append(problem)
+    if missing:
+        verb, what = ("is", "it") if len(missing) == 1 else ("are", "them")
+        took = f"{', '.join(missing)} took part and {verb} not in this run"
+        following.append(f"{took}; put {what} back, or run without --limit")
     if stuck:
         following.append(f"run recover again for {', '.join(stuck)}")
     if away:
         following.append(f"run recover again when {', '.join(away)} answers; until then it gets no release")
-    ok = not (stuck or away or problem)
+    behind = {str(entry["region"]): entry.get("revision") for entry in regions if entry["verdict"] == "behind"}
+    bring_up, told = _bring_up(behind, blocked=bool(problem or missing or stuck))
+    following += told
+    ok = not (stuck or away or problem or missing or (behind and not bring_up))
     outcome = "taken_back" if undone else "incomplete" if away else "released"
     sentence = ". ".join([f"{'recovered' if ok else 'not recovered everywhere'}: {states}", *following])
-    return {"ok": ok, "close": header.get("state") == "open" and not stuck, "outcome": outcome, "sentence": sentence}
+    return {
+        "ok": ok,
+        "close": is_open and not stuck and not missing,
+        "outcome": outcome,
+        "sentence": sentence,
+        "kept": [f"kept: {line}" for entry in regions for line in entry.get("kept") or []],
+        "bring_up": bring_up,
+    }
+
+
+def _bring_up(behind: Mapping[str, int | None], *, blocked: bool) -> tuple[list[str], list[str]]:
+    """The regions that go back now, which is one rollback to one revision, and what is told of it."""
+    known = {region: revision for region, revision in behind.items() if revision is not None}
+    if not known:
+        return [], []
+    if blocked:
+        # The fleet's journal stays open, and under it no other release begins.
+        return [], [f"run recover again for {', '.join(known)}"]
+    if len(set(known.values())) > 1:
+        runs = [f"rollback.yml --limit {region} -e revision={revision}" for region, revision in known.items()]
+        return [], [f"run {' and '.join(runs)}"]
+    return list(known), [f"{', '.join(known)}: back to revision {next(iter(known.values()))} by a rollback of its own"]
 
 
 def _state(entry: Mapping[str, t.Any]) -> str:

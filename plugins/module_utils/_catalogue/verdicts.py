@@ -46,8 +46,7 @@ def summarise(kind: str, decision: str | None, regions: Sequence[Mapping[str, t.
     if any(verdict == "refused" for verdict in verdicts.values()):
         return {"ok": False, "outcome": "refused", "sentence": f"the {what} was refused: {reason}"}
     if stuck:
-        sentence = f"the {what} is stuck in {', '.join(stuck)}: {reason}"
-        return {"ok": False, "outcome": "stuck", "sentence": sentence}
+        return {"ok": False, "outcome": "stuck", "sentence": f"the {what} is stuck in {_stuck_states(regions)}"}
     if decision == "undo":
         return {"ok": False, "outcome": "taken_back", "sentence": f"the {what} was taken back: {reason}"}
     if decision is None:
@@ -116,6 +115,22 @@ def _planned(entry: Mapping[str, t.Any]) -> str:
     moves = entry.get("services") or {}
     texts = [f"{name} {move.get('was') or 'nothing'} -> {move['version']}" for name, move in moves.items()]
     return f"{entry['region']}: {', '.join(texts)}" if texts else ""
+
+
+def _stuck_states(regions: Sequence[Mapping[str, t.Any]]) -> str:
+    """Why each region is stuck, in its own words, how the others stand, and what goes on from there."""
+    stuck, others, fleet = [], [], []
+    for entry in regions:
+        region, verdict = entry["region"], entry.get("verdict")
+        # Of a region that is undone with the others only the way back has failed.
+        reason = str(entry.get("reason") or "").removeprefix("; ").removeprefix(f"{region}: ")
+        if verdict == "stuck":
+            stuck.append(f"{region}: {reason or 'no reason given'}")
+        elif verdict is not None:
+            others.append(f"{region} is {verdict}" + (f" ({reason})" if reason else ""))
+        elif reason:
+            fleet.append(f"{region}: {reason}")
+    return "; ".join(["; in ".join(stuck), *([", ".join(others)] if others else []), *fleet, "run recover.yml"])
 
 
 def _leading_reason(regions: Sequence[Mapping[str, t.Any]]) -> str:

@@ -18,6 +18,10 @@ CLUSTER: t.Final[Spec] = {
     "region": {"type": "str"},
 }
 
+UNREACHABLE: t.Final[Spec] = {
+    "unreachable_s": {"type": "float", "default": 30.0},
+}
+
 RELEASE: t.Final[Spec] = {
     "release": {"type": "dict"},
     "step": {"type": "str", "default": ""},

@@ -9,6 +9,7 @@ and on are the entries. The fleet's has the header, the `decision`, and where ea
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -20,16 +21,19 @@ from collections.abc import Sequence
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core import controller
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
+    ApiError,
     LockLost,
     OptionError,
     Refused,
     ReleaseError,
     Undone,
+    may_have_written,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.lease import Lease
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import (
+    BROKEN,
     Change,
     Decision,
     Entry,
@@ -37,13 +41,17 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records
     ReleaseRef,
     unpack,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.seal import check_seal, seal
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.seal import check_seal, edited, seal
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store import Data, Store
 
 __all__ = ["Change", "Decision", "Entry", "FleetRef", "Journal", "ReleaseRef"]
 
 JOURNAL_NAME: t.Final = "pincex-release-journal"
 JOURNAL_LABEL: t.Final = "pincex.io/release-journal"
+#: Keys of the fleet's journal that say where a region is.
+_PLACE: t.Final = "at-"
+_IN_EVERY_HEADER: t.Final = frozenset({"id", "kind", "by", "opened_at", "state"})
+_WHAT: t.Final = "the journal"
 
 
 def journal_store(kube: KubeApi, namespace: str) -> Store:
@@ -53,7 +61,8 @@ def journal_store(kube: KubeApi, namespace: str) -> Store:
 
 
 def header_of(data: Data) -> JsonObject:
-    """The header of the newest release; empty when there never was one."""
+    """The header of the newest release; empty when there never was one. As everything of a journal it is read out of
+    data that are `sound`."""
     return t.cast("JsonObject", json.loads(data["release"])) if "release" in data else {}
 
 
@@ -63,8 +72,24 @@ def header_text(header: JsonObject) -> str:
 
 
 def sound(data: Data, region: str) -> Data:
-    """The data, when the header is as it was written. Raises ReleaseError of kind `journal`."""
-    check_seal(header_of(data), region)
+    """The data, when they are as they were written. Raises ReleaseError of kind `journal`.
+
+    What is packed is looked into when it is read: it may be large, and gzip has a checksum of its own.
+    """
+    try:
+        header = header_of(data)
+        check_seal(header, region)
+        if header and not header.keys() >= _IN_EVERY_HEADER:
+            raise edited(region, _WHAT)
+        decision_of(data)
+        standby_of(data)
+        for key, text in data.items():
+            if key.isdigit():
+                Entry.from_text(text)
+            elif key.startswith(_PLACE):
+                json.loads(text)["step"]
+    except BROKEN as error:
+        raise edited(region, _WHAT) from error
     return data
 
 
@@ -73,16 +98,23 @@ def entries_of(data: Data) -> list[Entry]:
     return [Entry.from_text(data[key]) for key in sorted(data) if key.isdigit()]
 
 
-def before_of(data: Data) -> JsonObject | None:
-    """The document of what was there before the release."""
-    return t.cast("JsonObject", unpack(data["before"])) if "before" in data else None
+def before_of(data: Data, region: str) -> JsonObject | None:
+    """The document of what was there before the release. Raises ReleaseError of kind `journal`."""
+    return _unpacked(data, "before", region) if "before" in data else None
 
 
-def finish_of(data: Data) -> JsonObject:
+def finish_of(data: Data, region: str) -> JsonObject:
     """What is left to do when the release is kept: `fields` before it ends, `standby` fields after the warm standby,
-    the `connections` to count before these, and the `services` that it moved."""
+    the `connections` to count before these, and the `services` that it moved. Raises ReleaseError of kind `journal`."""
     empty: JsonObject = {"fields": [], "standby": [], "connections": [], "services": []}
-    return {**empty, **unpack(data["finish"])} if "finish" in data else empty
+    return {**empty, **_unpacked(data, "finish", region)} if "finish" in data else empty
+
+
+def _unpacked(data: Data, key: str, region: str) -> JsonObject:
+    try:
+        return dict(unpack(data[key]))
+    except BROKEN as error:
+        raise edited(region, _WHAT) from error
 
 
 def standby_of(data: Data) -> JsonObject | None:
@@ -92,7 +124,7 @@ def standby_of(data: Data) -> JsonObject | None:
 
 
 def decision_of(data: Data) -> Decision | None:
-    return Decision(**json.loads(data["decision"])) if "decision" in data else None
+    return Decision.from_text(data["decision"]) if "decision" in data else None
 
 
 def write_decision(store: Store, release_id: str, wanted: Decision) -> tuple[Decision, bool]:
@@ -106,7 +138,7 @@ def write_decision(store: Store, release_id: str, wanted: Decision) -> tuple[Dec
         if found is not None:
             standing = found
             return None
-        return {**data, "decision": json.dumps(dataclasses.asdict(wanted), sort_keys=True)}
+        return {**data, "decision": wanted.to_text()}
 
     written = store.change(once)
     return standing, written or standing == wanted
@@ -128,7 +160,7 @@ def refuse_unfinished(data: Data, region: str) -> None:
     if header.get("state") != "open":
         return
     doing = [
-        f"in {key.removeprefix('at-')} at {json.loads(data[key])['step']}" for key in data if key.startswith("at-")
+        f"in {key.removeprefix(_PLACE)} at {json.loads(data[key])['step']}" for key in data if key.startswith(_PLACE)
     ]
     steps = [entry.step for entry in entries_of(data)]
     doing += [f"at {steps[-1]}"] if steps else []
@@ -178,7 +210,14 @@ class Journal:
             refuse_unfinished(self._store.read(), self.kube.region)
             return
         must_be_controlled(release, self.kube.region)
-        self._lease.hold(release.holder, release.token, release.renew_s, renew=not self.check_mode)
+        try:
+            self._lease.hold(release.holder, release.token, release.renew_s, renew=not self.check_mode)
+        except ApiError as error:
+            if may_have_written(error) and not (undoing or self.undoing):
+                # A region that is away hears of an undo all the same: the others wait until it ends.
+                with contextlib.suppress(ApiError):
+                    self.look_at_fleet()
+            raise
         if undoing or self.undoing:
             # Short, and it must not wait for a fleet that does not answer.
             return
@@ -269,7 +308,7 @@ class Journal:
 
     def before(self) -> JsonObject | None:
         """The document of what this region was before the release."""
-        return before_of(self._store.read())
+        return before_of(sound(self._store.read(), self.kube.region), self.kube.region)
 
     def write_undo(self, by: str, reason: str) -> Decision:
         """Decide for the whole fleet that this release is taken back. Returns the decision that stands."""
@@ -282,7 +321,7 @@ class Journal:
         """Tell the fleet's journal where this region is: that is what a refused second release is told."""
         if self._fleet is None or self.release is None or self.release.is_way_back or step in ("", self._noted):
             return
-        key = f"at-{re.sub(r'[^-._a-zA-Z0-9]', '-', self.kube.region)}"
+        key = f"{_PLACE}{re.sub(r'[^-._a-zA-Z0-9]', '-', self.kube.region)}"
         text = json.dumps({"step": step, "at": self._clock.now()}, sort_keys=True)
         self._fleet.change(lambda data: {**data, key: text})
         self._noted = step

@@ -61,6 +61,9 @@ class _Resource:
 class KubeApi:
     """One API server. `deadline_s` is for one call with all its retries.
 
+    `unreachable_s` ends the tries earlier while nothing answers at all: others may be waiting for that to be known. A
+    server that is busy and says so keeps its `deadline_s`.
+
     `fence` is the instant (of the monotonic clock) after which no write is sent: the journal sets it to the end of the
     lease less a margin, so that a write that is tried again for long does not outlive the lock it was made under.
     """
@@ -70,6 +73,7 @@ class KubeApi:
         self.clock = clock
         self.region = region
         self.deadline_s = deadline_s
+        self.unreachable_s = deadline_s
         self.fence: float | None = None
         self._resources: dict[str, dict[str, _Resource]] = {}
         self._refused_since: float | None = None
@@ -248,6 +252,7 @@ class KubeApi:
         """Send until there is an answer that another try would not change, or the time is over."""
         end = self.clock.monotonic() + self.deadline_s
         pause = _FIRST_PAUSE_S
+        silent_since: float | None = None
         while True:
             now = self.clock.monotonic()
             if fenced and self.fence is not None and now >= self.fence:
@@ -255,6 +260,7 @@ class KubeApi:
             wait = 0.0
             try:
                 answer = self.transport.request(request, max(0.1, min(_ATTEMPT_S, end - now)))
+                silent_since = None
                 busy = (answer.status == 429 or answer.status >= 500) and not _is_refusal(answer)
                 if not busy and not self._renewing(answer.status):
                     return answer
@@ -263,8 +269,10 @@ class KubeApi:
                 error, _wait = self.trouble(what, problem)
                 if problem.hopeless:
                     raise error from problem
+                silent_since = now if silent_since is None else silent_since
             wait = max(wait, random.uniform(pause / 2, pause))
-            if self.clock.monotonic() + wait >= end:
+            last = end if silent_since is None else min(end, silent_since + self.unreachable_s)
+            if self.clock.monotonic() + wait >= last:
                 raise error
             self.clock.sleep(wait)
             pause = min(pause * 2, _LONGEST_PAUSE_S)

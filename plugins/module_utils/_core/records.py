@@ -10,10 +10,12 @@ import dataclasses
 import gzip
 import json
 import typing as t
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.seal import checksum
 
 Operation = t.Literal["apply", "set", "delete", "weights", "drain"]
 
@@ -69,11 +71,12 @@ class Entry:
     def to_text(self) -> str:
         """Readable but for the whole objects: they are packed, a ConfigMap is small."""
         objects = [[change.before, change.after] for change in self.changes]
-        return json.dumps({**self.summary(), "objects": pack(objects)}, sort_keys=True)
+        return summed({**self.summary(), "objects": pack(objects)})
 
     @classmethod
     def from_text(cls, text: str) -> Entry:
-        data = json.loads(text)
+        """Raises what `BROKEN` names for a text that is not as it was written."""
+        data = unsummed(text)
         objects = unpack(data.pop("objects"))
         changes = [
             Change(Ref(**change["ref"]), change["op"], change["fields"], before, after)
@@ -90,6 +93,17 @@ class Decision:
     by: str
     reason: str
     at: float
+
+    def to_text(self) -> str:
+        return summed(dataclasses.asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> Decision:
+        """Raises what `BROKEN` names for a text that is not as it was written."""
+        found = cls(**unsummed(text))
+        if found.decision not in ("keep", "undo"):
+            raise ValueError(f"{found.decision} is no decision")
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +166,24 @@ class ReleaseRef:
             raise OptionError("release", problem) from error
 
 
+#: What reading a record raises that was edited: no JSON, no base64, no gzip, or something missing in it.
+BROKEN: t.Final = (ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, zlib.error)
+
+
+def summed(record: JsonObject) -> str:
+    """A record as text, with a checksum."""
+    return json.dumps({**record, "checksum": checksum(record)}, sort_keys=True)
+
+
+def unsummed(text: str) -> JsonObject:
+    """The record of a text. One without a checksum was written before there were any."""
+    record = json.loads(text)
+    given = record.pop("checksum", None)
+    if given is not None and given != checksum(record):
+        raise ValueError("the checksum does not match")
+    return t.cast("JsonObject", record)
+
+
 def pack(value: t.Any) -> str:
     """JSON as compressed text. Without a time in it: the same value gives the same text."""
     return base64.b64encode(gzip.compress(json.dumps(value, sort_keys=True).encode(), mtime=0)).decode()
@@ -177,3 +209,16 @@ def pack_document(option: str, document: Mapping[str, t.Any]) -> str:
         limit = f"the limit of a ConfigMap is {LARGEST_DOCUMENT // 1000} kB"
         raise OptionError(option, f"is {len(text) // 1000} kB even compressed, and {limit}")
     return text
+
+
+def refuse_what_has_no_room(before: Mapping[str, t.Any], planned: Sequence[Mapping[str, t.Any]]) -> None:
+    """Raise OptionError when a journal could not hold what was there before and every write of the release: an entry
+    has the whole object from before it and from after it. The way back needs no more than the rest up to 1 MiB."""
+    kept, writes = len(pack_document("before", before)), 2 * len(pack(list(planned)))
+    if kept + writes > LARGEST_DOCUMENT:
+        raise OptionError(
+            "before",
+            f"is {kept // 1000} kB compressed and the writes of this release are up to {writes // 1000} kB, and the "
+            f"journal has {LARGEST_DOCUMENT // 1000} kB for both; release fewer services at once, or keep large "
+            "ConfigMaps out of their manifests",
+        )

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Pincex release engineering
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The seal of a header: which schema it was written in, and a checksum over its content. Pure.
+"""The seal of a record: a checksum over its content, and for a header the schema that it was written in. Pure.
 
-It finds a header that was edited by hand or by a program of another version. It is no signature: who wants to, makes a
+It finds a record that was edited by hand or by a program of another version. It is no signature: who wants to, makes a
 new one.
 """
 
@@ -25,14 +25,14 @@ SCHEMA: t.Final = 1
 def seal(header: Mapping[str, t.Any]) -> JsonObject:
     """The header with `schema` and `checksum`. One that is sealed already is sealed anew."""
     content = {**header, "schema": SCHEMA}
-    return {**content, "checksum": _checksum(content)}
+    return {**content, "checksum": checksum(content)}
 
 
 def check_seal(header: Mapping[str, t.Any], region: str, what: str = "the journal") -> None:
     """Raise ReleaseError of kind `journal` for a header that is not as it was written. One without a schema was written
     before there were seals."""
     check_schema(header, region, what)
-    if "schema" in header and header.get("checksum") != _checksum(header):
+    if "schema" in header and header.get("checksum") != checksum(header):
         raise edited(region, what)
 
 
@@ -50,7 +50,7 @@ def check_schema(header: Mapping[str, t.Any], region: str, what: str = "the jour
 
 
 def edited(region: str, what: str) -> ReleaseError:
-    """The error of a record whose checksum does not match."""
+    """The error of a record that is not as it was written."""
     return unusable(region, f"{what} was edited after it was written (its checksum does not match), so it is not used")
 
 
@@ -59,7 +59,8 @@ def unusable(region: str, problem: str) -> ReleaseError:
     return ReleaseError(f"{region}: {problem}", kind="journal", system="journal", region=region)
 
 
-def _checksum(header: Mapping[str, t.Any]) -> str:
-    content = {name: value for name, value in header.items() if name != "checksum"}
+def checksum(record: Mapping[str, t.Any]) -> str:
+    """Of everything in the record but its `checksum`."""
+    content = {name: value for name, value in record.items() if name != "checksum"}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -34,6 +34,7 @@ def open_session(
     option = params.get("release")
     release = ReleaseRef.from_option(option) if option else None
     kube = kube_module.connect(params["kubeconfig"], params["context"], region, clock)
+    kube.unreachable_s = params.get("unreachable_s", kube.unreachable_s)
     fleet = None
     if release is not None:
         fleet = kube_module.connect(release.fleet.kubeconfig, release.fleet.context, "fleet", clock)

@@ -43,11 +43,11 @@ def closed(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
     until = place.clock.now() + params["standby_s"]
 
     def end(data: Data) -> Data | None:
-        if _has_ended(header_of(data), release):
+        if _has_ended(header_of(sound(data, place.region)), release):
             return None
         must_be_open(data, release.id, place.region)
         new = {**data, "release": header_text(ended)}
-        standby = _standby_after(data, release, params["outcome"], until)
+        standby = _standby_after(data, release, params["outcome"], until, place.region)
         new.pop("standby", None)
         return new if standby is None else {**new, "standby": json.dumps(standby, sort_keys=True)}
 
@@ -87,14 +87,14 @@ def _has_ended(header: JsonObject, release: ReleaseRef) -> bool:
     return release.id in (header["id"], header.get("standby_ended_by"))
 
 
-def _standby_after(data: Data, release: ReleaseRef, outcome: str, until: float) -> JsonObject | None:
+def _standby_after(data: Data, release: ReleaseRef, outcome: str, until: float, region: str) -> JsonObject | None:
     """The warm standby once this release has ended."""
     header, carried = header_of(data), standby_of(data)
     if "of" in header:
         return None
     if outcome != "released":
         return carried
-    left = finish_of(data)
+    left = finish_of(data, region)
     fields = decide_standby(carried["fields"] if carried else [], left["standby"], left["services"])
     if not fields:
         return None

@@ -70,8 +70,8 @@ def opened(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
         release = _with_token(place, release, token)
 
         def begin(data: Data) -> Data | None:
-            nonlocal new
-            if new and header_of(data).get("id") == release.id:
+            nonlocal new, pending
+            if new and header_of(sound(data, place.region)).get("id") == release.id:
                 return None
             # Asked again under the lock: somebody may have opened a release and lost the lock since.
             refuse_unfinished(data, place.region)
@@ -79,6 +79,8 @@ def opened(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
                 new = {**_header_of(place, params, release, header_of(data).get("number")), "of": header_of(data)}
                 return {**data, "release": header_text(new)}
             new = new or _header_of(place, params, release, _number(place))
+            # What stands by under the lock: what was read before it may have ended since.
+            pending = standby_of(data)
             return _content(params, new, data)
 
         if place.scope == "region" and release.kind != "standby":
@@ -137,7 +139,7 @@ def _abandon(place: Place, release: ReleaseRef) -> None:
     """End the journal of an opening that failed: the answer may be what was lost, not the write."""
 
     def end(data: Data) -> Data | None:
-        header = header_of(data)
+        header = header_of(sound(data, place.region))
         if header.get("id") != release.id or header.get("state") != "open":
             return None
         ended = header.get("of") or {**header, "state": "closed", "outcome": "refused"}

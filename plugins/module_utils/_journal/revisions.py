@@ -17,7 +17,7 @@ import typing as t
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError, ReleaseError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject, Ref
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import pack, unpack
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import BROKEN, pack, unpack
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import is_config
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.seal import (
     check_schema,
@@ -87,7 +87,7 @@ class Revisions:
         if "document" not in header:
             # Before there were seals a document stood beside its header.
             text = obj["data"].get("document")
-            return None if text is None else t.cast("JsonObject", unpack(text))
+            return None if text is None else self._unpacked(text, what)
         shards = int(header["document"]["shards"])
         texts = []
         for index in range(1, shards + 1):
@@ -101,7 +101,7 @@ class Revisions:
         packed = "".join(texts)
         if _sha256(packed) != header["document"]["sha256"]:
             raise edited(self._kube.region, what)
-        return t.cast("JsonObject", unpack(packed))
+        return self._unpacked(packed, what)
 
     def record(self, header: JsonObject, document: JsonObject | None) -> None:
         """Write a revision once. Writing the same release again is no error, because an answer may have been lost."""
@@ -171,6 +171,12 @@ class Revisions:
     def _remove_shards(self, selector: str) -> None:
         for obj in self._kube.list("v1", "ConfigMap", self._namespace, selector):
             self._kube.delete(Ref.of(obj), uid=obj["metadata"]["uid"])
+
+    def _unpacked(self, text: str, what: str) -> JsonObject:
+        try:
+            return dict(unpack(text))
+        except BROKEN as error:
+            raise edited(self._kube.region, what) from error
 
     def _header_of(self, obj: JsonObject) -> JsonObject:
         try:

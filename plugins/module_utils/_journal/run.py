@@ -32,8 +32,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records
     Decision,
     FleetRef,
     ReleaseRef,
-    pack_document,
     refuse_secrets,
+    refuse_what_has_no_room,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store import Data
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.closing import closed
@@ -52,6 +52,7 @@ _STATES: t.Final = ("opened", "taken_over", "decided", "closed", "read")
 
 ARGUMENT_SPEC: t.Final = arguments.merge(
     arguments.CLUSTER,
+    arguments.UNREACHABLE,
     {
         "state": {"type": "str", "required": True, "choices": list(_STATES)},
         "scope": {"type": "str", "default": "region", "choices": ["region", "fleet"]},
@@ -62,6 +63,7 @@ ARGUMENT_SPEC: t.Final = arguments.merge(
         "kind": {"type": "str", "choices": ["deploy", "rollback", "standby"]},
         "by": {"type": "str"},
         "before": {"type": "dict"},
+        "planned": {"type": "list", "elements": "dict", "default": []},
         "finish": {"type": "dict"},
         "target": {"type": "int"},
         "steps": {"type": "list", "elements": "str", "default": []},
@@ -88,6 +90,7 @@ def run(
     """One state of the module. Raises ReleaseError."""
     _check(params)
     kube = kube_module.connect(params["kubeconfig"], params["context"], params["region"] or params["context"], clock)
+    kube.unreachable_s = params["unreachable_s"]
     place = Place.at(kube, params, clock, progress, check_mode)
     act = dict(zip(_STATES, (opened, taken_over, _decided, closed, _read), strict=True))[params["state"]]
     answer = act(place, params)
@@ -115,7 +118,7 @@ def _check(params: Mapping[str, t.Any]) -> None:
     if not 0 < params["renew_s"] <= params["lease_s"] / 3:
         raise OptionError("renew_s", "must be above 0 and at most a third of lease_s")
     if params["before"]:
-        pack_document("before", params["before"])
+        refuse_what_has_no_room(params["before"], params["planned"])
     if params["revision"]:
         refuse_secrets("revision", params["revision"])
 
@@ -223,8 +226,8 @@ def _read(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
         number=header_of(data).get("number"),
         decision=None if decision is None else dataclasses.asdict(decision),
         entries=[entry.summary() for entry in entries_of(data)],
-        before=before_of(data),
-        finish=finish_of(data),
+        before=before_of(data, place.region),
+        finish=finish_of(data, place.region),
         standby=standby_of(data),
         revisions=headers,
         revision=revision,

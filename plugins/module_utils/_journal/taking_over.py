@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import typing as t
 from collections.abc import Mapping
 
@@ -48,7 +47,7 @@ def taken_over(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
     data = sound(place.store.read(), place.region)
     header = header_of(data)
     if header.get("state") != "open":
-        return _found(data, changed=_unlocked(place, params), release=None)
+        return _found(place, data, changed=_unlocked(place, params), release=None)
     release = ReleaseRef(
         id=header["id"],
         # A recovery is a way back: no decision to undo stops it.
@@ -63,7 +62,7 @@ def taken_over(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
         renew_s=params["renew_s"],
     )
     if place.check_mode:
-        return _found(data, changed=True, release=None)
+        return _found(place, data, changed=True, release=None)
     place.progress(
         f"{header['kind']} {release.id} of {header['by']} is unfinished; watching whether its holder is alive"
     )
@@ -75,7 +74,7 @@ def taken_over(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
     if place.scope == "region":
         _fence(place, data, release)
     place.progress(f"{header['kind']} {release.id} is taken over from {header['holder']}")
-    return _found(data, changed=True, release=release)
+    return _found(place, data, changed=True, release=release)
 
 
 def _unlocked(place: Place, params: Mapping[str, t.Any]) -> bool:
@@ -106,17 +105,17 @@ def _write_token(place: Place, params: Mapping[str, t.Any], release: ReleaseRef)
         mine = {"holder": release.holder, "token": release.token, "recovered_by": params["by"]}
         new = {**data, "release": header_text({**header, **mine})}
         if wanted is not None and decision_of(data) is None:
-            new["decision"] = json.dumps(dataclasses.asdict(wanted), sort_keys=True)
+            new["decision"] = wanted.to_text()
         return new
 
     place.store.change(take, lambda: hold(place, release))
-    return place.store.read()
+    return sound(place.store.read(), place.region)
 
 
 def _fence(place: Place, data: Data, release: ReleaseRef) -> None:
     """Write the token onto every object that the release may write: what the old holder still has in hand carries an
     older resourceVersion, and is refused."""
-    before = (before_of(data) or {}).get("objects") or []
+    before = (before_of(data, place.region) or {}).get("objects") or []
     refs = [Ref.of({**obj, "metadata": {"namespace": place.namespace, **obj["metadata"]}}) for obj in before]
     refs += [change.ref for entry in entries_of(data) for change in entry.changes]
     for ref in dict.fromkeys(refs):
@@ -135,7 +134,7 @@ def _fence(place: Place, data: Data, release: ReleaseRef) -> None:
                     raise
 
 
-def _found(data: Data, *, changed: bool, release: ReleaseRef | None) -> JsonObject:
+def _found(place: Place, data: Data, *, changed: bool, release: ReleaseRef | None) -> JsonObject:
     """What a recovery has to know."""
     header, decision = header_of(data), decision_of(data)
     return result(
@@ -147,7 +146,7 @@ def _found(data: Data, *, changed: bool, release: ReleaseRef | None) -> JsonObje
         number=header.get("number"),
         decision=None if decision is None else dataclasses.asdict(decision),
         entries=[entry.summary() for entry in entries_of(data)],
-        before=before_of(data),
-        finish=finish_of(data),
+        before=before_of(data, place.region),
+        finish=finish_of(data, place.region),
         standby=standby_of(data),
     )

@@ -102,6 +102,16 @@ def plan_undo(
     return UndoPlan(tuple(actions), tuple(dict.fromkeys(kept)))
 
 
+def rotated(before: Sequence[Mapping[str, t.Any]], now: Sequence[Mapping[str, t.Any]]) -> list[str]:
+    """A sentence for each Secret whose hash is another one now. Without both hashes nothing is known."""
+    hashes = {entry["name"]: entry["hash"] for entry in now if entry["hash"]}
+    return [
+        f"Secret {entry['name']} was changed by somebody else: left as it is"
+        for entry in before
+        if entry["hash"] and entry["name"] in hashes and hashes[entry["name"]] != entry["hash"]
+    ]
+
+
 def _taken_back(
     ref: Ref, newest_first: Sequence[tuple[Change, bool]], found: JsonObject | None
 ) -> tuple[JsonObject | None, list[str]]:

@@ -18,9 +18,11 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.dec
     Action,
     UndoPlan,
     plan_undo,
+    rotated,
     touched_refs,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import NAME_LABEL, label_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.fingerprints import fingerprints
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.ownership import adopt
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import differences, noted, strip
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.find import find_routes, weights_by_service
@@ -32,10 +34,26 @@ _TRIES: t.Final = 5
 def restore(
     session: Session, *, step: str, check_mode: bool, progress: Progress
 ) -> tuple[list[Action], tuple[str, ...]]:
-    """Take the release back here. Returns the writes that were made (in check mode: would be) and what was kept.
+    """Take the release back here. Returns the writes that were made (in check mode: would be) and what was kept."""
+    actions, kept = _taken_back(session, step=step, check_mode=check_mode, progress=progress)
+    return actions, (*kept, *_rotated(session))
 
-    The plan is made again when somebody wrote in between, from what is there then.
-    """
+
+def _rotated(session: Session) -> list[str]:
+    """The Secrets that somebody rotated since the release began. They are only told: a release writes none."""
+    try:
+        known = [entry for entry in (session.journal.before() or {}).get("secrets") or [] if entry.get("hash")]
+        found = fingerprints(session.kube, session.namespace, [entry["name"] for entry in known])
+    except ApiError:
+        # The way back is done. That it could not be told is no reason to be stuck.
+        return []
+    return rotated(known, found)
+
+
+def _taken_back(
+    session: Session, *, step: str, check_mode: bool, progress: Progress
+) -> tuple[list[Action], tuple[str, ...]]:
+    """The plan is made again when somebody wrote in between, from what is there then."""
     session.journal.guard()
     entries = session.journal.entries()
     written: list[Action] = []
@@ -97,7 +115,8 @@ def _carry_out(session: Session, action: Action) -> JsonObject | None:
 
 
 def _change(action: Action, after: JsonObject | None) -> Change:
+    """What the journal keeps of it: no whole objects. Nobody takes a way back back, and the room is needed."""
     before, now = noted(action.before), noted(after) if after is not None else None
     fields = differences(strip(before), strip(now)) if now is not None else {}
     mark = {TAKEN_BACK: {"before": None, "after": True}}
-    return Change(action.ref, "apply" if now is not None else "delete", {**fields, **mark}, before, now)
+    return Change(action.ref, "apply" if now is not None else "delete", {**fields, **mark})

@@ -10,7 +10,12 @@ import typing as t
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.arguments import CLUSTER, RELEASE, merge
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.arguments import (
+    CLUSTER,
+    RELEASE,
+    UNREACHABLE,
+    merge,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
@@ -31,6 +36,7 @@ JsonObject = dict[str, t.Any]
 
 ARGUMENT_SPEC: t.Final = merge(
     CLUSTER,
+    UNREACHABLE,
     RELEASE,
     {
         "state": {"type": "str", "choices": ["read", "applied", "restored"], "required": True},

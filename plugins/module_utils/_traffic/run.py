@@ -11,7 +11,12 @@ import typing as t
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.arguments import CLUSTER, RELEASE, merge
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.arguments import (
+    CLUSTER,
+    RELEASE,
+    UNREACHABLE,
+    merge,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
@@ -41,6 +46,7 @@ JsonObject = dict[str, t.Any]
 
 ARGUMENT_SPEC: t.Final = merge(
     CLUSTER,
+    UNREACHABLE,
     RELEASE,
     providers.argument_spec(),
     {

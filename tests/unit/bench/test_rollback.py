@@ -150,6 +150,18 @@ class TestOverhead:
 
 
 class TestDead:
+    def test_a_region_that_was_dead_has_to_follow_the_others(self) -> None:
+        services = ["core-api", "reference-data"]
+        there = dict.fromkeys(services, "v1")
+        assert dead.brought_up(0, there, services) is None
+        assert dead.brought_up(2, there, services) == "recover ended with 2"
+        left = dead.brought_up(0, {**there, "core-api": "v2"}, services)
+        assert left == "after recover core-api serves v2 instead of v1"
+        # Its traffic is shared by two slots.
+        assert dead.brought_up(0, {"core-api": "v1"}, services) == (
+            "after recover reference-data serves None instead of v1"
+        )
+
     def test_the_two_others_may_wait_for_one_attempt(self) -> None:
         def lasting(state: str, seconds: float) -> dead.Round:
             return dead.Round("rollback", state, Marks(0.0, 1.0, seconds - 1, seconds))

@@ -10,7 +10,12 @@ import typing as t
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.pincex.zero_downtime.plugins.action.k8s_traffic import ActionModule
-from ansible_collections.pincex.zero_downtime.plugins.doc_fragments import _cluster, _metric_provider, _release
+from ansible_collections.pincex.zero_downtime.plugins.doc_fragments import (
+    _cluster,
+    _metric_provider,
+    _release,
+    _unreachable,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.run import (
     ARGUMENT_SPEC,
     EMPTY_RESULT,
@@ -35,7 +40,7 @@ def _same(spec: t.Mapping[str, t.Any], documented: t.Mapping[str, t.Any]) -> Non
 
 def test_every_option_is_documented_as_it_is() -> None:
     documented: dict[str, t.Any] = yaml.safe_load(k8s_traffic.DOCUMENTATION)["options"]
-    for fragment in (_cluster, _release, _metric_provider):
+    for fragment in (_cluster, _release, _metric_provider, _unreachable):
         documented |= yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"]
     _same(ARGUMENT_SPEC, documented)
 

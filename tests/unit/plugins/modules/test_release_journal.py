@@ -9,7 +9,7 @@ import typing as t
 
 import yaml
 from ansible_collections.pincex.zero_downtime.plugins.action.release_journal import ActionModule
-from ansible_collections.pincex.zero_downtime.plugins.doc_fragments import _cluster
+from ansible_collections.pincex.zero_downtime.plugins.doc_fragments import _cluster, _unreachable
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.run import ARGUMENT_SPEC, EMPTY_RESULT
 from ansible_collections.pincex.zero_downtime.plugins.modules import release_journal
 
@@ -18,6 +18,7 @@ def test_every_option_is_documented_as_it_is() -> None:
     documented: dict[str, t.Any] = {
         **yaml.safe_load(release_journal.DOCUMENTATION)["options"],
         **yaml.safe_load(_cluster.ModuleDocFragment.DOCUMENTATION)["options"],
+        **yaml.safe_load(_unreachable.ModuleDocFragment.DOCUMENTATION)["options"],
     }
     assert documented.keys() == ARGUMENT_SPEC.keys()
     for name, spec in ARGUMENT_SPEC.items():

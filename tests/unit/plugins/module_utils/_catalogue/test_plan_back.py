@@ -8,6 +8,9 @@ from __future__ import annotations
 import copy
 import typing as t
 
+import hypothesis
+import hypothesis.strategies as st
+import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import parse_catalogue
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.plan import service_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.plan_back import rollback_plan
@@ -80,3 +83,136 @@ def test_a_service_that_left_the_catalogue_comes_back_too() -> None:
         parse_catalogue(services), running(SERVICES, V1, BLUE), running(SERVICES, V2, GREEN), PROFILES
     )
     assert set(plan["services"]) == {"core-api", "reference-data"}
+
+
+HELD_AT: t.Final = 3
+
+
+def standby(*slots: str) -> dict[str, t.Any]:
+    """The note of a release that left these slots warm, as `make_plan` says what ends them."""
+    fields = [{"kind": "Deployment", "name": name, "path": "spec.replicas", "value": 0} for name in slots]
+    return {"release": "r2", "until": 1.0, "connections": [], "fields": fields}
+
+
+STANDBY: t.Final = standby("core-api-blue", "reference-data-blue")
+
+
+def during_standby(replicas: int = HELD_AT) -> dict[str, t.Any]:
+    """v2 is live in green, and v1 stands by in blue with its HPA held."""
+    now, old = (running(SERVICES, versions, slots, replicas) for versions, slots in ((V2, GREEN), (V1, BLUE)))
+    for obj in old["objects"]:
+        if obj["kind"] == "HorizontalPodAutoscaler":
+            obj["spec"] |= {"minReplicas": replicas, "behavior": {"scaleDown": {"selectPolicy": "Disabled"}}}
+    now["objects"] += [obj for obj in old["objects"] if obj not in now["objects"]]
+    for name, state in now["services"].items():
+        state["slots"] |= old["services"][name]["slots"]
+    return now
+
+
+def recorded() -> dict[str, t.Any]:
+    found = running(SERVICES, V1, BLUE)
+    for obj in found["objects"]:
+        if obj["kind"] == "HorizontalPodAutoscaler":
+            # As the end of a release leaves it.
+            obj["spec"]["behavior"] = {"scaleDown": {"selectPolicy": "Max"}}
+    return found
+
+
+def back(now: dict[str, t.Any], note: dict[str, t.Any] | None = STANDBY) -> dict[str, t.Any]:
+    plan, problems = rollback_plan(CATALOGUE, recorded(), now, PROFILES, standby=note)
+    assert problems == []
+    return plan
+
+
+def test_to_warm_slots_the_traffic_is_first() -> None:
+    plan, cold = back(during_standby()), back(during_standby(), None)
+    assert plan["warm"] == {"name": cold["steps"][0]["name"], "routes": cold["steps"][0]["routes"]}
+    assert {route["name"]: route["min_ready"] for route in plan["warm"]["routes"]} == {
+        "core-api": HELD_AT,
+        "reference-data": HELD_AT,
+    }
+    assert plan["cold"] == {"prepare": cold["prepare"], "steps": cold["steps"]}
+    assert plan["finish"] == cold["finish"]
+    (step,) = plan["steps"]
+    assert (plan["prepare"], step["routes"], step["gate"]) == ([], [], cold["steps"][0]["gate"])
+    # Only the slot that has lost the traffic is held afterwards: the other one may have been scaled up by then.
+    assert [(field["name"], field["path"], field["value"]) for field in step["fields"]] == [
+        ("core-api-green", "spec.minReplicas", HELD_AT),
+        ("core-api-green", "spec.behavior.scaleDown.selectPolicy", "Disabled"),
+    ]
+
+
+def hpa_of(now: dict[str, t.Any]) -> dict[str, t.Any]:
+    return next(
+        t.cast("dict[str, t.Any]", obj["spec"])
+        for obj in now["objects"]
+        if (obj["kind"], obj["metadata"]["name"]) == ("HorizontalPodAutoscaler", "core-api-blue")
+    )
+
+
+def pods_of(now: dict[str, t.Any]) -> dict[str, t.Any]:
+    return next(
+        t.cast("dict[str, t.Any]", obj["spec"]["template"]["spec"]["containers"][0])
+        for obj in now["objects"]
+        if (obj["kind"], obj["metadata"]["name"]) == ("Deployment", "core-api-blue")
+    )
+
+
+NOT_WARM: t.Final[dict[str, t.Callable[[dict[str, t.Any]], object]]] = {
+    "a pod is not ready": lambda now: now["services"]["core-api"]["slots"]["blue"].update(ready_replicas=HELD_AT - 1),
+    "it is being scaled down": lambda now: now["services"]["core-api"]["slots"]["blue"].update(replicas=0),
+    "what is live has grown": lambda now: now["services"]["core-api"]["slots"]["green"].update(replicas=HELD_AT + 1),
+    "its HPA may take it down": lambda now: hpa_of(now)["behavior"]["scaleDown"].update(selectPolicy="Max"),
+    "its HPA holds less": lambda now: hpa_of(now).update(minReplicas=HELD_AT - 1),
+    "other pods": lambda now: pods_of(now).update(image="registry.lab:5000/pincex/exchange:v9"),
+    "another version": lambda now: now["services"]["core-api"]["slots"]["blue"].update(version="v0"),
+    "an object is gone": lambda now: now["objects"].remove(
+        next(obj for obj in now["objects"] if (obj["kind"], obj["metadata"]["name"]) == ("Service", "core-api-blue"))
+    ),
+    "nothing has traffic": lambda now: now["services"].pop("core-api"),
+    "a slot is gone": lambda now: now["services"]["core-api"]["slots"].pop("blue"),
+}
+
+
+@pytest.mark.parametrize("change", NOT_WARM.values(), ids=NOT_WARM.keys())
+def test_what_is_not_as_it_has_to_be_is_brought_up_first(change: t.Callable[[dict[str, t.Any]], object]) -> None:
+    now = during_standby()
+    assert "warm" in back(now)
+    change(now)
+    plan = back(now)
+    assert "warm" not in plan
+    assert plan["prepare"]
+    assert plan["steps"][0]["routes"]
+
+
+@pytest.mark.parametrize("note", [None, standby(), standby("core-api-blue"), standby("core-api-green")])
+def test_only_a_standby_of_every_slot_is_warm(note: dict[str, t.Any] | None) -> None:
+    """A slot that a killed rollback was bringing up may be as large, and was never judged."""
+    assert "warm" not in back(during_standby(), note)
+
+
+@hypothesis.settings(max_examples=100, deadline=None)
+@hypothesis.given(
+    live=st.integers(1, 6),
+    replicas=st.integers(0, 6),
+    ready=st.integers(0, 6),
+    held=st.integers(1, 6),
+    free=st.booleans(),
+)
+def test_traffic_is_first_only_with_pods_for_all_of_it_that_stay(
+    live: int, replicas: int, ready: int, held: int, free: bool
+) -> None:
+    now = during_standby()
+    for state in now["services"].values():
+        state["slots"]["green"]["replicas"] = live
+        state["slots"]["blue"] |= {"replicas": replicas, "ready_replicas": ready}
+    hpa_of(now).update(minReplicas=held, behavior={"scaleDown": {"selectPolicy": "Max" if free else "Disabled"}})
+    plan = back(now)
+    needed = max(live, 3)  # reference-data was recorded with 3, core-api with 2
+    if "warm" in plan:
+        assert not free
+        assert min(replicas, ready) >= needed
+        assert held >= plan["services"]["core-api"]["count"]
+        assert all(route["min_ready"] <= ready for route in plan["warm"]["routes"])
+    for step in plan["steps"] if "warm" in plan else []:
+        assert not [field for field in step["fields"] if field["path"] == "spec.replicas"]

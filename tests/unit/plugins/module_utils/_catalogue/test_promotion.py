@@ -71,6 +71,22 @@ def test_the_revision_that_stands_is_taken_with_its_versions() -> None:
             "revision: 12 did not end clean in development: eu is stuck.",
         ),
         (
+            [header(12, regions={"us": "released", "eu": "left_out"})],
+            {},
+            "revision: 12 does not stand in every region of development (eu is left_out); "
+            "release it to all of them there, then promote that revision.",
+        ),
+        (
+            [
+                header(10, regions={"us": "released", "ap": "taken_back"}, outcome="taken_back"),
+                header(11, regions={"us": "released", "eu": "released"}, outcome="incomplete"),
+                header(12, regions={"us": "released"}),
+            ],
+            {},
+            "revision: 12 does not stand in every region of development (eu had no part in it); "
+            "release it to all of them there, then promote that revision.",
+        ),
+        (
             [header(11), header(12, hours=29)],
             {"number": 11},
             f"revision: 11 does not stand in development any more; revision 12 replaced it at {ago(30)}.",
@@ -116,10 +132,16 @@ def test_nothing_is_promoted_while_a_release_is_open_there() -> None:
 
 headers_ = st.lists(
     st.builds(
-        lambda outcome, hours, versions: {"outcome": outcome, "hours": hours, "versions": versions},
+        lambda outcome, hours, versions, regions: {
+            "outcome": outcome,
+            "hours": hours,
+            "versions": versions,
+            "regions": regions,
+        },
         st.sampled_from(["released", "released", "incomplete", "taken_back", "refused"]),
         st.floats(0, 100),
         st.sampled_from([None, {}, {"core-api": "v1"}, {"core-api": "v1", "reference-data": "v2"}, {"ledger": "v1"}]),
+        st.dictionaries(st.sampled_from(["us", "eu"]), st.sampled_from(["released", "released", "left_out"])),
     ),
     max_size=6,
 )
@@ -142,6 +164,10 @@ def test_only_what_stood_clean_for_the_soak_time(
     assert not is_open
     assert number in (None, found)
     assert picked["outcome"] == "released"
+    assert set(picked["regions"].values()) <= {"released"}
+    stood = [past["regions"] for past in history[:found] if past["outcome"] not in ("taken_back", "refused")]
+    had = {region for regions in stood for region, verdict in regions.items() if verdict == "released"}
+    assert not picked["regions"] or had == set(picked["regions"])
     assert versions == picked["versions"]
     assert versions
     assert set(versions) <= set(SERVICES)

@@ -128,6 +128,8 @@ def test_everything_recovered() -> None:
         "close": True,
         "outcome": "taken_back",
         "sentence": "recovered: a is taken_back; b is whole",
+        "kept": [],
+        "bring_up": [],
     }
 
 
@@ -148,3 +150,150 @@ def test_a_region_that_is_stuck_keeps_the_fleet_open(verdict: str) -> None:
 def test_nothing_to_recover() -> None:
     ended = recovery_summary([report("a", "whole")], {"header": None, "decision": None})
     assert (ended["ok"], ended["close"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("present", "sentence"),
+    [
+        (["a"], "b took part and is not in this run; put it back, or run without --limit"),
+        (["z"], "a, b took part and are not in this run; put them back, or run without --limit"),
+    ],
+)
+def test_a_region_that_took_part_and_is_not_in_the_run_keeps_the_fleet_open(present: list[str], sentence: str) -> None:
+    ended = recovery_summary([report(region, "taken_back") for region in present], fleet(decision="undo"))
+    assert (ended["ok"], ended["close"]) == (False, False)
+    assert ended["sentence"].endswith(sentence)
+    # A fleet that has ended asks for nobody.
+    past = {"header": header(state="closed", steps=["a", "b"]), "decision": None}
+    assert recovery_summary([report(region, "whole") for region in present], past)["ok"]
+
+
+@given(st.sets(st.sampled_from(["a", "b", "c"]), min_size=1), st.sampled_from(["taken_back", "released", "whole"]))
+@settings(max_examples=50)
+def test_the_fleet_is_closed_only_when_every_region_of_the_release_is_known(present: set[str], verdict: str) -> None:
+    ended = recovery_summary([report(region, verdict) for region in sorted(present)], fleet(decision="undo"))
+    assert ended["close"] is ({"a", "b"} <= present)
+    assert ended["ok"] is ended["close"]
+
+
+def test_foreign_changes_are_told() -> None:
+    found = [{**report("a", "taken_back"), "kept": ["flag x is off"]}, report("b", "taken_back")]
+    assert recovery_summary(found, fleet(decision="undo"))["kept"] == ["kept: flag x is off"]
+
+
+def went(name: str, target: int | None, *services: str) -> Json:
+    """The journal of a region that a rollback has brought back."""
+    head = header("rollback", "closed", name, target=target, outcome="released")
+    return journal(head, finish={"services": list(services)}, revisions=[{"number": 3, "id": name}])
+
+
+def record(number: int, kind: str = "rollback", outcome: str = "incomplete", **regions: str) -> Json:
+    return {"number": number, "id": f"r{number}", "kind": kind, "outcome": outcome, "regions": regions}
+
+
+def old(*numbers: int) -> Json:
+    """A region that stands on the newest of these revisions."""
+    past = [{"number": number, "id": f"r{number}"} for number in numbers]
+    return journal(header(name=f"r{numbers[-1]}", state="closed"), revisions=past)
+
+
+def closed_fleet(*records: Json) -> Json:
+    return {"header": header("rollback", "closed", "r3"), "decision": None, "revisions": list(records)}
+
+
+FIRST = record(1, "deploy", "released", a="released", b="released")
+SECOND = record(2, "deploy", "released", a="released", b="released")
+THIRD = record(3, a="released", b="unreachable")
+
+
+def judged(region: Json, known: Json, **others: Json | None) -> Json:
+    return recovery_action(region, known, name="b", journals={**others, "b": region})
+
+
+def test_a_region_that_was_away_from_a_rollback_follows_it() -> None:
+    found = judged(old(1, 2), closed_fleet(FIRST, SECOND, THIRD), a=went("r3", 1, "core-api"), c=None)
+    assert (found["action"], found["revision"], found["services"]) == ("behind", 1, ["core-api"])
+    assert found["why"] == "rollback r3 went without it"
+    # Its warm standby may be what it goes back to.
+    assert judged({**old(1, 2), "standby": {"fields": []}}, closed_fleet(THIRD), a=went("r3", 1))["action"] == "behind"
+    # The end of a warm standby was interrupted in the other one.
+    standby = went("r3", 1, "core-api")
+    standby["header"] = header("standby", of=standby["header"])
+    assert judged(old(1, 2), closed_fleet(THIRD), a=standby)["revision"] == 1
+
+
+def test_without_a_region_that_went_nobody_knows_where_to() -> None:
+    found = judged(old(1, 2), closed_fleet(THIRD))
+    assert (found["action"], found["revision"]) == ("behind", None)
+    assert found["why"].endswith("bring it up with deploy.yml or rollback.yml --limit b")
+
+
+@pytest.mark.parametrize(
+    ("region", "records"),
+    [
+        # It has got something newer since.
+        (old(1, 2, 4), [THIRD, record(4, "deploy", "released", b="released")]),
+        # It did go, and was away only when the release was closed.
+        (old(1, 2, 3), [THIRD]),
+        # It was left out of a newer release on purpose.
+        (old(1, 2), [THIRD, record(4, "deploy", "released", a="released", b="left_out")]),
+        # It was never meant to go.
+        (old(1, 2), [record(3, outcome="released", a="released")]),
+        # Nothing came of it.
+        (old(1, 2), [record(3, outcome="taken_back", a="taken_back", b="unreachable")]),
+    ],
+)
+def test_a_region_that_is_where_it_should_be_is_left_alone(region: Json, records: list[Json]) -> None:
+    assert judged(region, closed_fleet(FIRST, SECOND, *records), a=went("r3", 1))["action"] == "none"
+
+
+def test_a_later_release_of_others_hides_no_region_that_is_behind() -> None:
+    later = [record(4, "deploy", "taken_back", b="taken_back"), record(5, "deploy", "released", c="released")]
+    assert judged(old(1, 2), closed_fleet(THIRD, *later), a=went("r3", 1))["action"] == "behind"
+
+
+def test_a_rollback_that_is_finished_now_tells_what_had_no_part_in_it() -> None:
+    known = {**fleet("rollback", "keep"), "revisions": [FIRST, SECOND]}
+    known["header"] = header("rollback", name="r3", number=3, steps=["a"])
+    mine = journal(header("rollback", name="r3", target=1), finish={"services": []})
+    found = judged(old(1, 2), known, a=mine)
+    assert found["action"] == "none"
+    assert found["why"].endswith(
+        "; it had no part in rollback r3, and unless that was meant run rollback.yml --limit b -e revision=1"
+    )
+    assert judged(old(1, 2), {**known, "header": {**known["header"], "steps": ["a", "b"]}}, a=mine)["why"] == (
+        "deploy r2 has ended: None"
+    )
+
+
+def behind(region: str, revision: int | None) -> Json:
+    return {**report(region, "behind", "rollback r3 went without it"), "revision": revision}
+
+
+def test_what_is_behind_goes_back_when_the_fleet_is_free() -> None:
+    past = closed_fleet(THIRD)
+    ended = recovery_summary([report("a", "whole"), behind("b", 1)], past)
+    assert (ended["ok"], ended["bring_up"]) == (True, ["b"])
+    assert ended["sentence"].endswith("b: back to revision 1 by a rollback of its own")
+    # A third one that is away keeps neither of them, and is not forgotten.
+    ended = recovery_summary([behind("b", 1), report("c", "unreachable", "no answer")], past)
+    assert (ended["ok"], ended["bring_up"]) == (False, ["b"])
+
+
+@pytest.mark.parametrize(
+    ("regions", "problem", "sentence"),
+    [
+        ([report("a", "stuck"), behind("b", 1)], "", "run recover again for a. run recover again for b"),
+        ([behind("b", 1)], "it is alive", "it is alive. run recover again for b"),
+        ([behind("b", None)], "", "b is behind (rollback r3 went without it)"),
+        (
+            [behind("b", 1), behind("c", 4)],
+            "",
+            "run rollback.yml --limit b -e revision=1 and rollback.yml --limit c -e revision=4",
+        ),
+    ],
+)
+def test_what_is_behind_and_cannot_go_back_now_is_no_good_end(regions: list[Json], problem: str, sentence: str) -> None:
+    ended = recovery_summary(regions, closed_fleet(THIRD), problem)
+    assert (ended["ok"], ended["bring_up"]) == (False, [])
+    assert ended["sentence"].endswith(sentence)

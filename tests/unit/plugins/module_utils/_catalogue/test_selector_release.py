@@ -125,6 +125,25 @@ def test_a_rollback_leaves_the_service_to_k8s_traffic(world: SelectorWorld, cata
     assert (world.selected(), read(world)["services"][S]["weights"]) == ("blue", BLUE)
 
 
+def test_a_slot_that_stands_by_is_as_it_was_recorded(world: SelectorWorld) -> None:
+    """Read from an API server, not made up: nothing that a release does to the slot it leaves is a difference."""
+    services = {S: {**SERVICES[S], "hpa": {"min": 2, "max": 4}}}
+    for version in ("v2", "v3"):
+        recorded = read(world)
+        plan = deploy(world, version, services=services)
+        good(world.revision(state="applied", fields=plan["finish"]["fields"]))
+    note = {"fields": plan["finish"]["standby"]}
+    back, problems = rollback_plan(parse_catalogue(services), recorded, read(world), PROFILES, standby=note)
+    assert problems == []
+    good(world.traffic(state="shifted", routes=back["warm"]["routes"], probe=PROBE))
+    (step,) = back["steps"]
+    held = good(world.revision(state="applied", objects=step["objects"], fields=step["fields"]))
+    assert held["objects"] == [
+        {"object": f"HorizontalPodAutoscaler exchange/{S}-{plan['services'][S]['target']}", "change": "changed"}
+    ]
+    assert world.selected() == plan["services"][S]["source"]
+
+
 def test_a_manifest_cannot_move_the_traffic(world: SelectorWorld) -> None:
     mine = world.server.take(SERVICE)
     done = world.revision(state="applied", objects=[mine])

@@ -76,6 +76,33 @@ def test_kept_and_not_complete_names_who_has_it_and_who_not() -> None:
     )
 
 
+def test_a_stuck_region_speaks_for_itself_and_the_others_are_not_forgotten() -> None:
+    found = [
+        {"region": "r1", "verdict": "taken_back", "reason": "20 % errors"},
+        {"region": "r2", "verdict": "stuck", "reason": "undone by r1; the way back failed: the API server is gone"},
+        {"region": "r3", "verdict": "untouched", "reason": ""},
+        {"region": "fleet", "reason": "the decision could not be written"},
+    ]
+    assert summarise("deploy", "undo", found)["sentence"] == (
+        "the release is stuck in r2: undone by r1; the way back failed: the API server is gone; "
+        "r1 is taken_back (20 % errors), r3 is untouched; fleet: the decision could not be written; run recover.yml"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        # A region that was released and is undone with the others has no reason of its own.
+        ("; the way back failed: no answer", "r1: the way back failed: no answer; in r2: no answer; run recover.yml"),
+        ("r1: patch Deployment x: conflict", "r1: patch Deployment x: conflict; in r2: no answer; run recover.yml"),
+        ("", "r1: no reason given; in r2: no answer; run recover.yml"),
+    ],
+)
+def test_every_stuck_region_is_told_with_its_reason(reason: str, told: str) -> None:
+    found = [*regions("stuck", reason=reason), {"region": "r2", "verdict": "stuck", "reason": "no answer"}]
+    assert summarise("rollback", "keep", found)["sentence"] == f"the rollback is stuck in {told}"
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.sampled_from(["deploy", "rollback"]),

@@ -20,7 +20,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import ReleaseRef
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.seal import seal
-from fakes import lose_answer
+from fakes import answer_with, lose_answer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from journal_world import FLEET_JOURNAL, JOURNAL, LEASE, World
@@ -99,6 +99,18 @@ def test_an_undo_of_the_fleet_stops_the_next_write(world: World, journal: Journa
     for act in (journal.guard, lambda: journal.intend("s", [change()])):
         with pytest.raises(Undone, match=r"^undone by eu-west-1: errors 20 % above 2 %$"):
             act()
+
+
+def test_a_region_that_is_away_hears_of_an_undo_all_the_same(world: World, journal: Journal) -> None:
+    journal.write_undo("eu-west-1", "errors")
+    world.server.before.append(answer_with(503, times=10_000))
+    with pytest.raises(Undone, match="by eu-west-1"):
+        journal.guard()
+    with pytest.raises(ApiError, match=r"us-east-1: .*503"):
+        journal.guard(undoing=True)
+    world.fleet_server.before.append(answer_with(503, times=10_000))
+    with pytest.raises(ApiError, match=r"us-east-1: .*503"):
+        journal.guard()
 
 
 def test_the_way_back_goes_on_under_an_undo(world: World, release: ReleaseRef, journal: Journal) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -124,6 +125,53 @@ def test_a_server_that_never_answers_is_told_apart(kube: KubeApi, server: FakeKu
     with pytest.raises(ApiError, match="no route") as caught:
         kube.get(DEPLOYMENT)
     assert (caught.value.kind, caught.value.retriable) == (kind, True)
+
+
+@pytest.mark.parametrize("attempt_s", [0.0, 3.0], ids=["refused", "no route"])
+def test_a_first_look_at_a_region_that_is_gone_is_short_and_tried_again_once_at_least(
+    kube: KubeApi, server: FakeKube, clock: FakeClock, attempt_s: float
+) -> None:
+    tries: list[float] = []
+
+    def gone(request: Request) -> Answer:
+        tries.append(clock.elapsed)
+        clock.elapsed += attempt_s
+        raise NoAnswer("connection refused", timeout=False, sent=False)
+
+    server.before.append(gone)
+    kube.unreachable_s = 5.0
+    with pytest.raises(ApiError, match="connection refused") as caught:
+        kube.get(DEPLOYMENT)
+    assert caught.value.kind == "unreachable"
+    assert len(tries) > 1
+    assert tries[-1] < 5.0
+    assert clock.elapsed <= 5.0 + attempt_s
+
+
+def test_a_busy_server_keeps_its_patience_also_on_a_first_look(
+    kube: KubeApi, server: FakeKube, clock: FakeClock
+) -> None:
+    server.before.append(answer_with(503, times=10_000))
+    kube.unreachable_s = 5.0
+    with pytest.raises(ApiError, match="503"):
+        kube.get(DEPLOYMENT)
+    assert clock.elapsed > kube.deadline_s - 3
+
+
+def test_only_silence_without_a_break_counts(kube: KubeApi, server: FakeKube, clock: FakeClock) -> None:
+    kube.unreachable_s = 3.0
+
+    turns = itertools.cycle([True, False])
+
+    def now_and_then(request: Request) -> Answer | None:
+        if clock.elapsed > 12:
+            return None
+        if next(turns):
+            raise NoAnswer("connection reset", timeout=False, sent=True)
+        return Answer(503, b"{}", {})
+
+    server.before.append(now_and_then)
+    assert kube.get(DEPLOYMENT) is None
 
 
 def test_a_wrong_certificate_is_not_tried_again(kube: KubeApi, server: FakeKube, clock: FakeClock) -> None:

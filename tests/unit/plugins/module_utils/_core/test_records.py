@@ -18,6 +18,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records
     ReleaseRef,
     pack,
     pack_document,
+    refuse_what_has_no_room,
     unpack,
 )
 from hypothesis import given, settings
@@ -114,3 +115,20 @@ def test_a_document_that_is_too_large_is_refused_with_both_sizes() -> None:
         OptionError, match=r"revision: is \d+ kB even compressed, and the limit of a ConfigMap is 900 kB"
     ):
         pack_document("revision", {"objects": [{"kind": "ConfigMap", "data": {"x": noise}}]})
+
+
+def noise(kilobytes: int) -> list[dict[str, object]]:
+    """A manifest of about that size when it is packed: base64 of what gzip makes of hex."""
+    text = random.Random(7).randbytes(kilobytes * 700).hex()
+    return [{"kind": "ConfigMap", "data": {"x": text}}]
+
+
+def test_a_journal_that_could_not_hold_every_write_is_refused_before_it_begins() -> None:
+    refuse_what_has_no_room({"objects": noise(400)}, noise(150))
+    refuse_what_has_no_room({"objects": noise(800)}, [])
+    with pytest.raises(
+        OptionError,
+        match=r"^before: is 4\d\d kB compressed and the writes of this release are up to 6\d\d kB, and the journal has "
+        r"900 kB for both; release fewer services at once",
+    ):
+        refuse_what_has_no_room({"objects": noise(400)}, noise(300))

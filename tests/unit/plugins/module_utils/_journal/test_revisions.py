@@ -207,6 +207,18 @@ def test_a_document_that_was_edited_is_refused(small: Region) -> None:
     assert small.problem(7) == edited
 
 
+@pytest.mark.parametrize("text", ["", "no base64", "QUJD"])
+def test_a_document_from_before_there_were_seals_that_was_edited_is_refused(small: Region, text: str) -> None:
+    small.record(7)
+    told = json.loads(small.server.take(ref("pincex-revision-7"))["data"]["header"])
+    old = {name: value for name, value in told.items() if name not in ("schema", "checksum", "document")}
+    data = {"header": json.dumps(old), "document": pack({"objects": []})}
+    small.server.change(ref("pincex-revision-7"), data=data)
+    assert small.revisions.read(7) == {"objects": []}
+    small.server.change(ref("pincex-revision-7"), data={"document": text})
+    assert "us-east-1: revision 7 was edited after it was written" in small.problem(7)
+
+
 def test_a_header_that_was_edited_is_refused(small: Region) -> None:
     small.record(7)
     told = json.loads(small.server.take(ref("pincex-revision-7"))["data"]["header"])

@@ -409,6 +409,9 @@ def test_restored_keeps_and_says_what_others_did(live: SlotWorld) -> None:
         "us-east-1: Deployment exchange/core-api-green: spec.replicas is 7, changed by somebody else after the release "
         "wrote 2 (0 before); it stays"
     ]
+    undone = live.journaled(release)[-1].changes
+    assert {change.ref.name for change in undone} >= {"core-api-green"}
+    assert [(change.before, change.after) for change in undone] == [(None, None)] * len(undone), "its room is kept free"
 
 
 def test_restored_plans_again_when_somebody_writes_in_between(live: SlotWorld) -> None:

@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a region that does not answer keeps the others waiting."""
+
+from __future__ import annotations
+
+import typing as t
+
+from flow_runner import Flow, Run
+
+AWAY = {"eu-west-1": {"away": True}}
+LOST = {"eu-west-1": {"away_from": "core-api 25 %"}}
+
+
+def asked(done: Run, state: str) -> list[tuple[str, t.Any]]:
+    """Module and patience of every such question to the region that is away."""
+    return [
+        (call["module"], call["unreachable_s"])
+        for call in done.calls
+        if (call["region"], call["state"]) == ("eu-west-1", state)
+    ]
+
+
+def test_a_region_that_is_lost_is_tried_twice_for_a_moment_and_not_until_the_retries_are_over(stands: Flow) -> None:
+    done = stands.run("deploy", "-e", "release_version=v2", faults=LOST)
+    assert done.code == 2, done.output
+    assert done.verdicts() == {"us-east-1": "taken_back", "eu-west-1": "stuck", "ap-northeast-1": "taken_back"}
+    assert asked(done, "restored") == [("k8s_traffic", 1), ("k8s_traffic", 5.0)]
+    # A deploy is as patient as ever.
+    assert asked(done, "read")[0] == ("k8s_revision", None)
+
+    # Nobody asks for more than the journal of a region that is away.
+    still = stands.run("recover", faults=AWAY)
+    assert still.code == 2, still.output
+    assert asked(still, "read") == [("release_journal", 5.0)]
+    assert [call["state"] for call in still.calls if call["region"] == "eu-west-1"] == ["read"]
+
+
+def test_a_rollback_looks_at_a_region_that_is_away_once(released: Flow) -> None:
+    done = released.run("rollback", "-e", "release_unreachable_s=2", faults=AWAY)
+    assert done.code == 2, done.output
+    assert asked(done, "read") == [("k8s_revision", 2.0)]
+    assert [call["state"] for call in done.calls if call["region"] == "eu-west-1"] == ["read"]
