@@ -16,11 +16,26 @@ import typing as t
 
 import yaml
 
+from lab.kube import Kube
+
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 BIN = CHECKOUT / ".venv" / "bin"
 _WRITES = ("create", "update", "patch", "delete", "deletecollection")
 #: Reviews ask a question by POST and store nothing.
 _QUESTIONS = ("selfsubjectaccessreviews", "subjectaccessreviews", "tokenreviews", "selfsubjectreviews")
+#: For releases without an order flow: pods that are ready are enough.
+PROFILES = {
+    "default": {
+        "interval_s": 0.25,
+        "deadline_s": 90,
+        "blind_s": 8,
+        "step_s": 1,
+        "bake_s": 1,
+        "judge_s": 1,
+        "workload_grace": {"crash_restarts": 1},
+        "on_thin_evidence": "pass_on_workloads",
+    }
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +90,19 @@ def playbook(name: str, *more: str, reports: pathlib.Path, **variables: t.Any) -
 
 def lab_state() -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", json.loads(pathlib.Path("/var/lib/pincex-lab/test/state.json").read_text()))
+
+
+def lab_services() -> dict[str, t.Any]:
+    """The lab's catalogue as it is written, for tests that ask for something else than it does."""
+    text = (CHECKOUT / "inventories" / "lab" / "group_vars" / "all" / "services.yml").read_text(encoding="utf-8")
+    return t.cast("dict[str, t.Any]", yaml.safe_load(text)["services"])
+
+
+def by_hand(kube: Kube, path: str, spec: t.Mapping[str, t.Any]) -> None:
+    """What `kubectl scale` and `kubectl patch` send about an object of the exchange, `GROUP/VERSION PLURAL/NAME`."""
+    group, _blank, name = path.partition(" ")
+    url = f"/apis/{group}/namespaces/exchange/{name}?fieldManager=kubectl"
+    kube.request("PATCH", url, {"spec": spec}, "application/merge-patch+json")
 
 
 class AuditLogs:

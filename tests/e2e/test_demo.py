@@ -10,7 +10,12 @@ import pathlib
 import re
 
 import pytest
-from lab_run import AuditLogs, LabRun, playbook, reader_kubeconfig
+from lab_run import AuditLogs, LabRun, by_hand, playbook, reader_kubeconfig
+
+from chaos.sweep import SERVICES
+from chaos.world import World
+from lab.kube import Kube
+from lab.model import plan_lab
 
 V2_STAYS = "released=v2 refused=v3,v5,v7"
 
@@ -95,6 +100,59 @@ def test_what_runs_is_valid_and_the_history_can_be_read(demo: LabRun) -> None:
     history = playbook("report", reports=demo.reports)
     assert history.code == 0
     assert "taken_back" in history.output
+
+
+def test_the_history_has_every_release_of_the_demo(demo: LabRun, tmp_path: pathlib.Path) -> None:
+    assert playbook("history", reports=demo.reports, output=str(tmp_path / "history.json")).code == 0
+    known = json.loads((tmp_path / "history.json").read_text())
+    # What stands after each of them, and what it was about.
+    assert [
+        (one["number"], one["outcome"], one["kind"], one["versions"], one["changes"]) for one in known["revisions"][:5]
+    ] == [
+        (number, outcome, "deploy", dict.fromkeys(SERVICES, stands), dict.fromkeys(SERVICES, change))
+        for number, outcome, stands, change in (
+            (1, "released", "v1", "nothing -> v1"),
+            (2, "released", "v2", "v1 -> v2"),
+            (3, "taken_back", "v2", "v2 -> v3"),
+            (4, "taken_back", "v2", "v2 -> v5"),
+            (5, "taken_back", "v2", "v2 -> v7"),
+        )
+    ]
+    assert (known["open"], known["lock"]) == (None, None)
+
+
+def test_status_finds_no_drift_but_what_somebody_changed_by_hand(demo: LabRun, tmp_path: pathlib.Path) -> None:
+    """Every other field of every object is as the newest revision recorded it, with all that an API server fills in."""
+    lab = plan_lab("test")
+    region = lab.regions[0]
+    slots = World(lab, SERVICES).read().regions[region.name].weights["core-api"]
+    autoscaler = f"core-api-{max(slots, key=lambda slot: slots[slot])}"
+    kube, path = Kube(region.admin_kubeconfig), f"autoscaling/v2 horizontalpodautoscalers/{autoscaler}"
+    wanted = {"fail_on_drift": True, "output": str(tmp_path / "status.json")}
+    by_hand(kube, path, {"maxReplicas": 6})
+    try:
+        drifted = playbook("status", reports=demo.reports, **wanted)
+        found = json.loads((tmp_path / "status.json").read_text())
+    finally:
+        by_hand(kube, path, {"maxReplicas": 4})
+    assert drifted.code != 0
+    assert {one["region"]: one["drift"] for one in found["regions"]} == {
+        "us-east-1": [
+            {
+                "ref": f"HorizontalPodAutoscaler exchange/{autoscaler}",
+                "path": "spec.maxReplicas",
+                "recorded": 4,
+                "now": 6,
+            }
+        ],
+        "eu-west-1": [],
+    }
+    assert "drift in us-east-1" in drifted.output
+
+    as_recorded = playbook("status", reports=demo.reports, **wanted)
+    assert as_recorded.code == 0
+    assert "no drift in all 2 regions, revision 2" in as_recorded.output
+    assert json.loads((tmp_path / "status.json").read_text())["ok"]
 
 
 def test_rollback_returns_to_the_revision_before(demo: LabRun) -> None:
