@@ -285,12 +285,13 @@ def late_rows(case: str, judged: Judged, interval_s: float) -> c.Iterator[Row]:
             yield made
 
 
-def thin_cells(case: str, judged: Judged) -> dict[str, list[c.Mapping[str, Outcome]]]:
-    """Bad windows with too few requests, by whether the counters were proof all the same."""
+def thin_cells(case: str, judged: Judged, interval_s: float) -> dict[str, list[c.Mapping[str, Outcome]]]:
+    """Bad windows with too few requests, by whether the counters were proof all the same by the gate's last look, which
+    is at most an interval after it stops waiting for evidence."""
     found: dict[str, list[c.Mapping[str, Outcome]]] = {}
     for each in judged:
         proof_at = each[PROOF_ALONE].true_at
-        proof = proof_at is not None and proof_at <= EVIDENCE_S
+        proof = proof_at is not None and proof_at <= EVIDENCE_S + interval_s
         found.setdefault(f"{case}, {'counters are proof' if proof else 'no proof'}", []).append(each)
     return found
 
@@ -319,7 +320,7 @@ def rows(judged: Judged, interval_s: float) -> list[Row]:
     made: list[Row] = []
     for bad, shares, word in ((False, HEALTHY, "healthy"), (True, BAD, "bad")):
         case, few = f"{word} at {TRAFFIC[0]}/min", of(bad=bad, per_min=TRAFFIC[0])
-        for name, own in sorted((thin_cells(case, few) if bad else {case: few}).items()):
+        for name, own in sorted((thin_cells(case, few, interval_s) if bad else {case: few}).items()):
             made += thin_rows(name, own, proof=name.endswith("counters are proof"))
         enough = [each for each in of(bad=bad) if each[OURS].truth.per_min > TRAFFIC[0]]
         cells = {f"{word} at {per_min}/min": of(bad=bad, per_min=per_min) for per_min in TRAFFIC[1:]}

@@ -265,7 +265,8 @@ class TestRows:
         proof, none = "bad at 5/min, counters are proof", "bad at 5/min, no proof"
         failed = self.rows("fail", "fail")[proof, OURS, "held"]
         assert (failed["met"], failed["failed"], failed["goal"]) == (None, 4, None)
-        late = self.rows("hold", "fail", proof_at=replayed.EVIDENCE_S + 5)
+        assert (proof, OURS, "held") in self.rows("fail", "fail", proof_at=replayed.EVIDENCE_S + 5), "its last look"
+        late = self.rows("hold", "fail", proof_at=replayed.EVIDENCE_S + 5.1)
         assert {late[none, subject, "held"]["met"] for subject in (OURS, PROOF_ALONE, LIMIT_ALONE)} == {True}
         assert (proof, OURS, "held") not in late
         assert self.rows("fail", "fail", proof_at=None)[none, OURS, "held"]["met"] is False
