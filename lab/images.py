@@ -217,7 +217,7 @@ def _build_base(scratch: pathlib.Path, layer: pathlib.Path) -> None:
     folders = ["/usr/lib/python3.11", "/usr/local/lib/python3.11/dist-packages"]
     run(["chroot", root, *compile_all, *folders], check=False, timeout_s=300)
     # The proof that nothing is missing that the services import.
-    modules = "asyncio, ssl, json, fcntl, hashlib, http, zlib, uvloop, prometheus_client"
+    modules = "asyncio, ssl, json, fcntl, hashlib, http, zlib, uvloop, prometheus_client, websockets.asyncio.server"
     run(["chroot", root, "python3", "-c", f"import {modules}"])
     new = layer.with_suffix(".new")
     _pack(root, new)

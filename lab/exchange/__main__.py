@@ -30,9 +30,13 @@ async def serve(settings: Settings) -> int:
         engine.close()
         return code
     if settings.service == "core-api":
-        CoreApi(settings).attach(service)
-    else:
-        ReferenceData().attach(service)
+        core = CoreApi(settings)
+        core.attach(service)
+        await core.start()
+        code = await run_until_signal(service)
+        await core.stop()
+        return code
+    ReferenceData().attach(service)
     return await run_until_signal(service)
 
 

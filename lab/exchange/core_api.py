@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Pincex release engineering
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""core-api: order entry. Keeps nothing; the engine and reference data know everything."""
+"""core-api: order entry. Keeps nothing but what it holds while no engine leads; the others know everything."""
 
 from __future__ import annotations
 
@@ -9,23 +9,29 @@ import asyncio
 import typing as t
 
 from . import faults
-from .http_client import HttpClient
+from .engines_of_gateway import Engines, HeldTooLong
+from .gateway_control import GatewayControl
+from .hold import HoldQueue
+from .http_client import Answer, HttpClient
 from .http_server import Reply, Request
+from .market_data import MarketData
 from .orders import Refusal, check_rules, is_client_order_id, parse_order
-from .service import Service, Unavailable, refuse
+from .service import Service, Unavailable, json_reply, refuse
 from .settings import Settings
 from .upstream import Away, Upstream
 
-#: To each of the two services that are asked.
+#: To reference data.
 _CONNECTIONS: t.Final = 32
 
 
 class CoreApi:
-    """POST /orders, DELETE /orders/{id}, GET /orders/{id}."""
+    """POST /orders, DELETE /orders/{id}, GET /orders/{id}, and /control/... for its operator."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._engine = Upstream(HttpClient(settings.engine_url, most=_CONNECTIONS))
+        hold = HoldQueue(settings.hold_most, settings.hold_s)
+        self.engines = Engines(settings.engine_urls or (settings.engine_url,), hold, settings.order_deadline_s)
+        self.market_data = MarketData(self.engines)
         self._reference = Upstream(HttpClient(settings.reference_url, settings.reference_host, most=_CONNECTIONS))
         self._delay_s = faults.delay_s(settings.service, settings.version)
 
@@ -33,7 +39,18 @@ class CoreApi:
         service.route("POST", "/orders", self._place)
         service.route("DELETE", "/orders/{id}", self._cancel)
         service.route("GET", "/orders/{id}", self._query)
-        service.ready = not faults.never_ready(self._settings.service, self._settings.version)
+        able = not faults.never_ready(self._settings.service, self._settings.version)
+        GatewayControl(service, self.engines, self.market_data, able).attach()
+        service.ready = able
+
+    async def start(self, host: str = "0.0.0.0") -> int | None:
+        """Serve market data, where that is wanted; returns the port."""
+        port = self._settings.ws_port
+        return None if port is None else await self.market_data.start(host, port)
+
+    async def stop(self) -> None:
+        await self.market_data.stop()
+        self.engines.close()
 
     async def _place(self, request: Request, _part: str) -> Reply:
         deadline = self._deadline()
@@ -45,13 +62,13 @@ class CoreApi:
             await asyncio.sleep(self._delay_s)
         check_rules(order, await self._rules(order.pair, deadline))
         # After a lost answer the engine answers the next attempt with the first result: the client's id makes it safe.
-        return await self._ask_engine("POST", "/orders", body, deadline)
+        return await self._answered(self.engines.place(order, body, deadline))
 
     async def _cancel(self, _request: Request, part: str) -> Reply:
-        return await self._ask_engine("DELETE", self._path(part), b"", self._deadline())
+        return await self._answered(self.engines.cancel(part, self._path(part), self._deadline()), part)
 
     async def _query(self, _request: Request, part: str) -> Reply:
-        return await self._ask_engine("GET", self._path(part), b"", self._deadline())
+        return await self._answered(self.engines.query(self._path(part), self._deadline()))
 
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._settings.order_deadline_s
@@ -82,9 +99,15 @@ class CoreApi:
         rules: dict[str, t.Any] = answer.json()
         return rules
 
-    async def _ask_engine(self, method: str, path: str, body: bytes, deadline: float) -> Reply:
+    @staticmethod
+    async def _answered(asked: t.Awaitable[Answer | None], client_order_id: str = "") -> Reply:
         try:
-            answer = await self._engine.ask(method, path, body, deadline)
+            answer = await asked
+        except HeldTooLong as late:
+            return json_reply(503, {"reason": str(late), "code": "held_too_long", "retriable": True})
         except Away as away:
             raise Unavailable(f"the matching engine is away: {away}") from away
+        if answer is None:
+            # No sequence number: no engine ever saw the order.
+            return json_reply(200, {"client_order_id": client_order_id, "status": "cancelled", "accepted": False})
         return Reply(answer.status, answer.body)

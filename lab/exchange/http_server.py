@@ -52,7 +52,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self, server: HttpServer) -> None:
         self._server = server
         self._transport: asyncio.Transport | None = None
-        self._reader = Reader(_LARGEST_BODY)
+        self._reader = Reader(server.largest_body)
         self._busy = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -125,6 +125,7 @@ class HttpServer:
         self.connections: set[_Connection] = set()
         #: While it is set, every answer tells its client to leave.
         self.draining = False
+        self.largest_body = _LARGEST_BODY
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
 

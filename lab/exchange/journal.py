@@ -87,8 +87,11 @@ class Journal:
         os.fsync(directory)
         os.close(directory)
         self.durable_size = os.fstat(self._fd).st_size
+        #: Number of the last event on disk; whoever replays the journal sets it.
+        self.durable_sequence = 0
         self._lines: list[bytes] = []
         self._group: asyncio.Future[None] | None = None
+        self._readers: set[asyncio.Future[None]] = set()
         #: Gets the error when the disk refuses; from then on nothing is settled any more.
         self.failed: asyncio.Future[OSError] = asyncio.get_running_loop().create_future()
 
@@ -107,6 +110,10 @@ class Journal:
             # Many wait for one future; one of them that is cancelled must not cancel it for the others.
             await asyncio.shield(self._group)
 
+    def flush(self) -> None:
+        """Write what is queued now, without waiting for the turn of its group."""
+        self._commit()
+
     def _commit(self) -> None:
         if self.failed.done() or self._group is None:
             return
@@ -122,8 +129,23 @@ class Journal:
             self.failed.set_result(error)
             return
         self.durable_size += len(data)
+        match = _SEQUENCE.match(self._lines[-1])
+        self.durable_sequence = int(match[1]) if match is not None else self.durable_sequence
+        for reader in self._readers:
+            if not reader.done():
+                reader.set_result(None)
+        self._readers.clear()
         group, self._group, self._lines = self._group, None, []
         group.set_result(None)
+
+    async def grown(self, after: int, timeout_s: float) -> None:
+        """Return when an event above `after` is on disk, or when the time is over."""
+        if self.durable_sequence > after or timeout_s <= 0:
+            return
+        reader = asyncio.get_running_loop().create_future()
+        self._readers.add(reader)
+        await asyncio.wait([reader], timeout=timeout_s)
+        self._readers.discard(reader)
 
     def read(self, after: int, limit: int) -> bytes:
         """At most `limit` whole lines with sequence numbers above `after`, of what is on disk."""
@@ -170,26 +192,3 @@ class Journal:
         """Write what is still queued and end."""
         self._commit()
         os.close(self._fd)
-
-
-def write_snapshot(path: pathlib.Path, offset: int, state: dict[str, t.Any]) -> None:
-    """Replace the snapshot in one step: a kill at any instant leaves the old one or the new one."""
-    text = json.dumps({"offset": offset, "state": state}, separators=(",", ":")).encode()
-    temporary = path.with_suffix(".new")
-    with temporary.open("wb") as file:
-        file.write(b"%08x\n" % zlib.crc32(text) + text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def read_snapshot(path: pathlib.Path) -> tuple[int, dict[str, t.Any]] | None:
-    """(offset in the journal, state), or nothing when there is none or it is broken: the journal alone is enough."""
-    try:
-        crc, _, text = path.read_bytes().partition(b"\n")
-    except FileNotFoundError:
-        return None
-    if crc != b"%08x" % zlib.crc32(text):
-        return None
-    snapshot = json.loads(text)
-    return snapshot["offset"], snapshot["state"]

@@ -24,6 +24,8 @@ _BUCKETS: t.Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
 _FINISH_S: t.Final = 15.0
 #: Paths of the platform: not counted as requests of clients.
 _UNCOUNTED: t.Final = ("/health/", "/metrics")
+#: Not counted either: closing sessions takes seconds by design, and a gate would take them for latency.
+_CONTROL: t.Final = "/control/"
 
 
 class Unavailable(Exception):
@@ -75,6 +77,10 @@ class Service:
             self._requests.labels(code, template)
         self._seconds.labels(template)
 
+    def take_bodies_of(self, largest: int) -> None:
+        """Take requests with more bytes than an order has."""
+        self._server.largest_body = largest
+
     async def _handle(self, request: Request) -> Reply:
         path = request.path
         if path.startswith(_UNCOUNTED):
@@ -93,7 +99,8 @@ class Service:
             # Whatever it is, the client gets an answer with a version.
             traceback.print_exc()
             reply = refuse(500, "internal error")
-        self._count(reply.status, route, time.perf_counter() - started)
+        if not path.startswith(_CONTROL):
+            self._count(reply.status, route, time.perf_counter() - started)
         return reply
 
     def _count(self, status: int, route: str, seconds: float) -> None:

@@ -13,6 +13,18 @@ SERVICES: t.Final = ("core-api", "reference-data", "matching-engine")
 VERSIONS: t.Final = ("v1", "v2", "v3", "v4", "v5", "v6")
 
 
+#: What an engine can be asked to do wrong; see engine_faults.py.
+FAULTS: t.Final = (
+    "settlement_stuck",
+    "snapshot_corrupt",
+    "journal_lagging",
+    "ack_not_journaled",
+    "balance_lost",
+    "queue_swapped",
+    "trade_one_leg",
+)
+
+
 class SettingsError(ValueError):
     """A setting is missing or wrong; the text names the environment variable."""
 
@@ -30,11 +42,26 @@ class Settings:
     order_deadline_s: float = 10.0
     reference_deadline_s: float = 8.0
     engine_url: str = ""
+    #: All engines of the region, where there is more than one.
+    engine_urls: tuple[str, ...] = ()
+    #: What a gateway holds while no engine leads: so many orders and cancels, each for so long.
+    hold_most: int = 10_000
+    hold_s: float = 10.0
+    #: Where a gateway serves market data; None is nowhere.
+    ws_port: int | None = None
     reference_url: str = ""
     reference_host: str = ""
     data: pathlib.Path = pathlib.Path("/data")
     #: Whether a fresh journal of the engine begins with deposits.
     opening_balances: bool = True
+    #: Name of the engine, unique in its region.
+    engine_name: str = "matching-engine"
+    #: Path or `configmap:NAME`; empty is a file in `data`, for an engine that has no second one.
+    epoch_record: str = ""
+    #: The engine whose journal this one follows, until it is told otherwise.
+    follow_url: str = ""
+    #: Faults of the engine on request; None where they cannot be asked for.
+    faults: tuple[str, ...] | None = None
 
 
 def _number(env: t.Mapping[str, str], name: str, default: float) -> float:
@@ -48,6 +75,15 @@ def _number(env: t.Mapping[str, str], name: str, default: float) -> float:
     if not 0 <= value < 86400 * 365:
         raise SettingsError(f"{name}={text}: not a sensible number")
     return value
+
+
+def _faults(env: t.Mapping[str, str]) -> tuple[str, ...] | None:
+    text = env.get("PINCEX_FAULTS", "")
+    names = tuple(name for name in text.split(",") if name and name != "on")
+    for name in names:
+        if name not in FAULTS:
+            raise SettingsError(f"PINCEX_FAULTS={text}: use on, or some of {', '.join(FAULTS)}")
+    return names if text else None
 
 
 def _engine_url(env: t.Mapping[str, str]) -> str:
@@ -66,6 +102,7 @@ def read_settings(env: t.Mapping[str, str], service: str = "") -> Settings:
     version = env.get("PINCEX_VERSION", "") or "v1"
     if version not in VERSIONS:
         raise SettingsError(f"PINCEX_VERSION={version}: use one of {', '.join(VERSIONS)}")
+    engine_urls = tuple(url.strip() for url in env.get("ENGINE_URLS", "").split(",") if url.strip())
     settings = Settings(
         service=service,
         version=version,
@@ -76,11 +113,19 @@ def read_settings(env: t.Mapping[str, str], service: str = "") -> Settings:
         linger_s=_number(env, "LINGER_S", 0 if service == "matching-engine" else 3),
         order_deadline_s=_number(env, "ORDER_DEADLINE_S", 10),
         reference_deadline_s=_number(env, "REFERENCE_DATA_DEADLINE_S", 8),
-        engine_url=_engine_url(env),
+        engine_url=_engine_url(env) or (engine_urls[0] if engine_urls else ""),
+        engine_urls=engine_urls,
+        hold_most=int(_number(env, "HOLD_MAX", 10_000)),
+        hold_s=_number(env, "HOLD_S", 10),
+        ws_port=int(_number(env, "WS_PORT", 0)) if env.get("WS_PORT") else None,
         reference_url=env.get("REFERENCE_DATA_URL", ""),
         reference_host=env.get("REFERENCE_DATA_HOST", ""),
         data=pathlib.Path(env.get("DATA_DIR", "") or "/data"),
         opening_balances=env.get("OPENING_BALANCES", "on") != "off",
+        engine_name=env.get("ENGINE_NAME", "") or "matching-engine",
+        epoch_record=env.get("EPOCH_RECORD", ""),
+        follow_url=env.get("FOLLOW_URL", ""),
+        faults=_faults(env) if service == "matching-engine" else None,
     )
     if service == "core-api":
         if not settings.engine_url:

@@ -13,7 +13,7 @@ from .http_client import Answer, HttpClient, HttpFailure
 
 #: One attempt. A server that ends says so at once (refused, reset): this is only for one that is away without a word.
 #: Shorter would be worse: on a busy machine each attempt that is given up was work for nothing, and the next is more.
-_ATTEMPT_S: t.Final = 5.0
+ATTEMPT_S: t.Final = 5.0
 _FIRST_PAUSE_S: t.Final = 0.02
 _LONGEST_PAUSE_S: t.Final = 0.25
 
@@ -25,6 +25,11 @@ class Away(Exception):
 def pause_s(attempt: int, chance: float) -> float:
     """Pause after that attempt (0, 1, ...): doubling, with jitter from half to whole. `chance` is from 0 to 1."""
     return min(_FIRST_PAUSE_S * 2.0 ** min(attempt, 10), _LONGEST_PAUSE_S) * (0.5 + chance / 2)
+
+
+def is_final(answer: Answer) -> bool:
+    """Whether it is worth no second attempt: neither a failure of the server nor its wish to be asked later."""
+    return answer.status < 500 and answer.status != 429
 
 
 class Upstream:
@@ -40,11 +45,11 @@ class Upstream:
         attempt = 0
         while (left := deadline - now()) > 0:
             try:
-                answer = await self._client.request(method, path, body, timeout_s=min(left, _ATTEMPT_S))
+                answer = await self._client.request(method, path, body, timeout_s=min(left, ATTEMPT_S))
             except HttpFailure as failure:
                 last = str(failure)
             else:
-                if answer.status < 500 and answer.status != 429:
+                if is_final(answer):
                     return answer
                 last = f"status {answer.status}"
             await asyncio.sleep(min(pause_s(attempt, random.random()), max(0.0, deadline - now())))

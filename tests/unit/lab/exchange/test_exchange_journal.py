@@ -17,9 +17,7 @@ from lab.exchange.journal import (
     JournalError,
     decode,
     encode,
-    read_snapshot,
     recover,
-    write_snapshot,
 )
 from lab.exchange.venue import Event
 
@@ -149,14 +147,3 @@ async def test_two_engines_on_one_volume(tmp_path: pathlib.Path) -> None:
         Journal(tmp_path / "journal")
     journal.close()
     Journal(tmp_path / "journal").close()
-
-
-def test_snapshot(tmp_path: pathlib.Path) -> None:
-    path = tmp_path / "snapshot.json"
-    assert read_snapshot(path) is None
-    write_snapshot(path, 7, {"sequence": 1})
-    write_snapshot(path, 9, {"sequence": 2})
-    assert read_snapshot(path) == (9, {"sequence": 2})
-    # A broken one is as good as none: the journal has everything.
-    path.write_bytes(path.read_bytes()[:-1])
-    assert read_snapshot(path) is None

@@ -48,7 +48,7 @@ def test_sigterm_ends_with_0_and_the_engine_keeps_its_state(tmp_path: pathlib.Pa
     engine.send_signal(signal.SIGTERM)
     engine.communicate(timeout=20)
     assert engine.returncode == 0
-    assert (tmp_path / "snapshot.json").exists()
+    assert (tmp_path / "snapshot.jsonl").exists()
 
 
 def test_a_broken_journal_is_one_sentence(tmp_path: pathlib.Path) -> None:

@@ -32,6 +32,12 @@ def test_a_follower_begins_without_deposits() -> None:
     assert not read_settings({"OPENING_BALANCES": "off"}, "matching-engine").opening_balances
 
 
+def test_faults_have_to_be_allowed() -> None:
+    assert read_settings({}, "matching-engine").faults is None
+    assert read_settings({"PINCEX_FAULTS": "on"}, "matching-engine").faults == ()
+    assert read_settings({"PINCEX_FAULTS": "balance_lost"}, "matching-engine").faults == ("balance_lost",)
+
+
 @pytest.mark.parametrize(
     ("env", "named"),
     [
@@ -42,6 +48,7 @@ def test_a_follower_begins_without_deposits() -> None:
         ({"PINCEX_SERVICE": "reference-data", "LINGER_S": "-1"}, "LINGER_S"),
         ({"PINCEX_SERVICE": "reference-data", "LINGER_S": "nan"}, "LINGER_S"),
         (CORE, "ENGINE_URL"),
+        ({"PINCEX_SERVICE": "matching-engine", "PINCEX_FAULTS": "on,other"}, "PINCEX_FAULTS"),
         ({"PINCEX_SERVICE": "core-api", "ENGINE_URL": "http://e:1"}, "REFERENCE_DATA_URL"),
     ],
 )
