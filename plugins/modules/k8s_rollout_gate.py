@@ -38,7 +38,8 @@ attributes:
   check_mode:
     support: full
     description:
-      - Looks once, waits for nothing, trips nothing, and never fails by a verdict. What only time can show is
+      - Looks once, waits for nothing, trips nothing, and never fails by a verdict. V(pass) says that all is good at
+        that look, O(observe_s) is not waited for. What one look cannot show, as counters without O(since), is
         V(hold).
   diff_mode:
     support: full

@@ -213,7 +213,8 @@ class CounterChecker:
         if missing is None and self._slots.new.requests < self._rule.min_requests:
             kind = "thin"
         self._counts[kind] += 1
-        if missing is None:
+        # What is ignored uses up nobody's patience, whatever the evidence before it says.
+        if kind in SIGHT or status_of_missing(kind, self._rule.on_missing) == "thin":
             self._seen_at = this.now
         status = self._status(kind)
         self._time(this.now, status)

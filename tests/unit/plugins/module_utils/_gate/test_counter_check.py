@@ -109,8 +109,12 @@ def test_too_few_requests_are_thin() -> None:
         (RawSeries("no_data", detail="the selector found no series"), "the selector found no series"),
     ],
 )
-@pytest.mark.parametrize(("policy", "status"), [("hold", "blind"), ("fail", "lost"), ("ignore", "thin")])
-def test_lost_sight_has_a_policy_for_each_kind(fault: RawSeries, says: str, policy: str, status: str) -> None:
+@pytest.mark.parametrize(
+    ("policy", "status", "seen_at"), [("hold", "blind", 6.0), ("fail", "lost", 6.0), ("ignore", "thin", 7.0)]
+)
+def test_lost_sight_has_a_policy_for_each_kind(
+    fault: RawSeries, says: str, policy: str, status: str, seen_at: float
+) -> None:
     scraped = Scraped(requests=rate(10), failures=rate(0))
     (checker,) = checkers_of(
         [params(on_missing={fault.kind: policy})], scraped, window_s=10, stale_s=3, since=None, gap_s=2
@@ -119,9 +123,22 @@ def test_lost_sight_has_a_policy_for_each_kind(fault: RawSeries, says: str, poli
     seen = checker.look(Round(6.0, 6.0))
     scraped.fault = fault
     state = checker.look(Round(7.0, 7.0))
-    assert (state.status, state.seen_at, state.good_s) == (status, 6.0, seen.good_s)
+    assert (state.status, state.seen_at, state.good_s) == (status, seen_at, seen.good_s)
     assert says in state.sentence
     assert state.counts[fault.kind] == 1
+
+
+def test_what_is_ignored_leaves_the_next_error_all_of_its_patience() -> None:
+    """A minute of `ignore` and one lost answer were a minute without sight, and a way back for nothing."""
+    scraped = Scraped(requests=rate(10), failures=rate(0))
+    scraped.fault = RawSeries("no_data", detail="the selector found no series")
+    policies = {"no_data": "ignore"}
+    (checker,) = checkers_of([params(on_missing=policies)], scraped, window_s=10, stale_s=3, since=None, gap_s=2)
+    for second in range(5, 105, 5):
+        checker.look(Round(second, second))
+    scraped.fault = RawSeries("error", detail="Prometheus does not answer: refused")
+    state = checker.look(Round(105.0, 105.0))
+    assert (state.status, state.seen_at) == ("blind", 100)
 
 
 def test_an_old_newest_sample_is_no_sample() -> None:
