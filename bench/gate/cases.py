@@ -100,6 +100,14 @@ def _with_absent_config() -> Object:
     return made
 
 
+def _with_absent_volume() -> Object:
+    made = deployment("1", volumes=[{"name": "keys", "secret": {"secretName": "absent-keys"}}])
+    # One that no container mounts is never asked for.
+    container = made["spec"]["template"]["spec"]["containers"][0]
+    container["volumeMounts"] = [{"name": "keys", "mountPath": "/keys"}]
+    return made
+
+
 def healthy(revision: int, ready_after_s: float) -> Object:
     """Two pods that become ready so long after their start, so that everybody is watching by then."""
     made = deployment(str(revision), f"sleep {ready_after_s:g}; {_SERVE}")
@@ -146,6 +154,25 @@ CASES: t.Final = (
         settings=(QUOTA,),
         doomed=True,
         evidence=("exceeded quota",),
+    ),
+    # No status says these two, only events.
+    Case(
+        "quota refusal, StatefulSet",
+        "fail",
+        "the namespace's quota refuses the pod, and a StatefulSet has no condition for it",
+        after=(stateful_set("1", 0),),
+        settings=(QUOTA,),
+        kind="StatefulSet",
+        doomed=True,
+        evidence=("exceeded quota",),
+    ),
+    Case(
+        "absent volume",
+        "fail",
+        "the Secret that the container mounts does not exist",
+        after=(_with_absent_volume(),),
+        doomed=True,
+        evidence=("absent-keys",),
     ),
     Case(
         "readiness oscillation",

@@ -28,8 +28,9 @@ def crash(subject: str, seconds: float | None, verdict: str = "fail", text: str 
 
 def test_every_case_that_the_table_promises_is_there() -> None:
     names = [case.name for case in CASES]
-    assert len(set(names)) == len(names) == 10
-    assert [case.name for case in CASES if case.doomed] == ["crash loop", "absent tag", "bad config", "quota refusal"]
+    assert len(set(names)) == len(names) == 12
+    doomed = ["crash loop", "absent tag", "bad config", "quota refusal", "quota refusal, StatefulSet", "absent volume"]
+    assert [case.name for case in CASES if case.doomed] == doomed
     for case in CASES:
         for obj in (*case.before, *case.after):
             assert (obj["kind"], obj["metadata"]["name"]) == (case.kind, NAME)

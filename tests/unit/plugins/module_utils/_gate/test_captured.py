@@ -47,7 +47,7 @@ CASES = (
     Golden("absent_tag", "Deployment", "failed", "failed", ("ImagePullBackOff", "pincex/exchange:v7: not found")),
     Golden("bad_config", "Deployment", "waiting", "failed", ('configmap "absent-settings" not found',)),
     Golden("quota_refusal", "Deployment", "waiting", "failed", ("exceeded quota: no-more-pods",)),
-    Golden("refused_statefulset", "StatefulSet", "waiting", "failed", ("exceeded quota: no-more-pods",)),
+    Golden("quota_refusal_statefulset", "StatefulSet", "waiting", "failed", ("exceeded quota: no-more-pods",)),
     Golden("absent_volume", "Deployment", "waiting", "failed", ('secret "absent-keys" not found',)),
     Golden("failed_job", "Job", "failed", "failed", ("BackoffLimitExceeded",)),
     Golden("missing_deployment", "Deployment", "waiting", "failed", ("does not exist",)),
