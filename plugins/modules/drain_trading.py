@@ -37,9 +37,11 @@ options:
       - The context of O(kubeconfig) to use. Needed with O(release) and O(workload).
       - With it and O(namespace) but no O(release), the task is refused while an unfinished release is in the namespace.
     type: str
+    required: false
   namespace:
     description: The namespace to work in. Needed with O(release) and O(workload).
     type: str
+    required: false
   state:
     description: What to do.
     type: str

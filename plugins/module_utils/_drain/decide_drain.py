@@ -184,7 +184,8 @@ def _full_steps(wanted: Wanted, seen: Seen) -> tuple[str, ...]:
 
 def _handover_steps(wanted: Wanted, seen: Seen) -> tuple[str, ...]:
     old, new = seen.engine, seen.new
-    assert new is not None
+    if new is None:
+        raise AssertionError("a handover has a second engine")
     if new.leads:
         late = see_new_leader(seen.gateways, new.epoch)
         left = {"gateways": bool(late), "follow_back": old.role != "follower"}

@@ -58,7 +58,8 @@ class Cut:
 
 def hand_over(task: Task, seen: Seen) -> None:
     """All steps that are left. Raises ReleaseError with what is known in the task."""
-    assert task.new is not None
+    if task.new is None:
+        raise AssertionError("a handover has a second engine")
     handover = _Handover(task, seen, task.new)
     actions: Mapping[str, Callable[[Step], None]] = {
         "return": handover.wait_for_return,
@@ -86,7 +87,8 @@ def hand_over(task: Task, seen: Seen) -> None:
 
 class _Handover:
     def __init__(self, task: Task, seen: Seen, new: Exchange) -> None:
-        assert seen.new is not None
+        if seen.new is None:
+            raise AssertionError("a handover has a second engine")
         self.task = task
         self.seen = seen
         self.old, self.new = task.engine, new
