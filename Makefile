@@ -60,7 +60,7 @@ lint-docs: $(READY) ## antsibull-docs: documentation of modules and roles
 lint-ansible: $(READY) ## ansible-lint, profile production
 	@echo "== ansible-lint"; $(BIN)/ansible-lint
 
-.PHONY: test-unit test-sanity test-packaging test-flow test-faults test-lab test-molecule test-e2e
+.PHONY: test-unit test-sanity test-packaging test-flow test-faults test-drain test-dns test-lab test-molecule test-e2e
 test-unit: $(READY) ## Unit tests (no root, under a minute)
 	@$(PYTEST) tests/unit --numprocesses auto
 
@@ -75,6 +75,12 @@ test-flow: $(READY) ## The playbooks' control flow, with stand-ins for the clust
 
 test-faults: $(READY) ## The gate's verdicts while API server and Prometheus fail, on loopback (no root)
 	@$(PYTEST) tests/faults
+
+test-drain: $(READY) ## Handovers and drains of the whole exchange as processes on loopback, with kills (no root)
+	@$(PYTEST) tests/drain
+
+test-dns: $(READY) ## DNS weights on loopback: a real PowerDNS, and Route 53's rules in front of moto (root once, to install PowerDNS)
+	@$(PYTEST) tests/dns
 
 test-lab: $(READY) ## The lab itself: up, down, what stays behind (root)
 	@$(PYTEST) tests/lab
@@ -99,8 +105,8 @@ build: $(READY) ## Build the collection into .build/
 constraints: $(READY) ## Take the newest versions of the development environment and write constraints.txt
 	@tools/constraints.sh
 
-.PHONY: bench bench-way-back bench-gate bench-rollback
-bench: bench-way-back bench-gate bench-rollback ## Every benchmark; results in bench/results/ (root)
+.PHONY: bench bench-way-back bench-gate bench-rollback bench-drain bench-dns
+bench: bench-way-back bench-gate bench-rollback bench-drain bench-dns ## Every benchmark; results in bench/results/ (root)
 
 bench-way-back: $(READY) ## How long a bad version is visible, over five releases of v3 (root)
 	@$(BIN)/python -m bench.way_back
@@ -110,6 +116,16 @@ bench-gate: $(READY) ## The gate beside its peers: PART=rollout, scale, canary, 
 
 bench-rollback: $(READY) ## Ways back of a whole environment beside kubectl and Helm: PART=back, overhead or dead, or all of them (root)
 	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH) $(BIN)/python -m bench.rollback $(PART)
+
+# Without root and lab. The services are those of the tests.
+bench-drain: $(READY) ## Drains and handovers under load: PART=handover, full, kills, faults, many or bulk, or all of them
+	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH):$(CURDIR)/tests/drain:$(CURDIR)/tests/unit/plugins/module_utils/_drain \
+		$(BIN)/python -m bench.drain $(PART)
+
+# The servers on loopback are those of the tests.
+bench-dns: $(READY) ## Regions in and out by DNS weights: PART=evacuate, killed (root), large or guards, or all of them
+	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH):$(CURDIR)/tests/dns:$(CURDIR)/tests/flow:$(CURDIR)/tests/faults:$(CURDIR)/tests/unit/plugins/module_utils \
+		$(BIN)/python -m bench.dns $(PART)
 
 .PHONY: chaos
 chaos: $(READY) ## The kill sweep: VARIANT=name, POINTS=SEED:COUNT, SHARD=i/n, RESUME=1 (root; hours)

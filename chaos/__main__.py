@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import argparse
+import collections.abc as c
+import functools
 import pathlib
 import signal
 import subprocess
@@ -14,6 +16,7 @@ import time
 
 from chaos.points import Point, Sample, Shard
 from chaos.record import Record, table
+from chaos.subjects import Subject
 from chaos.sweep import Sweep, SweepError
 from chaos.variants import VARIANTS, Variant
 from lab import state
@@ -54,7 +57,10 @@ def chosen(variant: Variant, points: list[Point], wanted: list[str], shard: Shar
         return shard.of([known.get(str(point), point) for point in single])
     if not samples and not variant.whole:
         samples = [Sample.parse(_SAMPLE)]
-    return shard.of(samples[0].of(points, variant.name) if samples else points)
+    if not samples:
+        return shard.of(points)
+    pick = samples[0].with_pods if variant.subject.is_engine else samples[0].of
+    return shard.of(pick(points, variant.name))
 
 
 def _say(text: str) -> None:
@@ -70,11 +76,15 @@ def _lab(command: str, name: str) -> bool:
     return done.returncode == 0
 
 
-def sweep_all(arguments: argparse.Namespace, sweep: Sweep, record: Record) -> None:
+def sweep_all(arguments: argparse.Namespace, sweep_of: c.Callable[[Subject], Sweep], record: Record) -> None:
     """Run what is asked for and not in the record yet. Raises SweepError, ValueError."""
-    sweep.prepare()
+    sweep: Sweep | None = None
     for name in arguments.variant or list(VARIANTS):
         variant = VARIANTS[name]
+        if sweep is None or sweep.subject is not variant.subject:
+            # What another subject's releases left is in no reference of this one.
+            sweep = sweep_of(variant.subject)
+            sweep.prepare()
         everything = sweep.points(variant)
         points = chosen(variant, everything, arguments.points, arguments.shard)
         _say(f"{name}: {len(points)} of {len(everything)} points")
@@ -98,7 +108,8 @@ def run(arguments: argparse.Namespace) -> int:
     _say(f"lab {lab.name} up")
     if not _lab("up", lab.name):
         return 2
-    sweep_all(arguments, Sweep(lab, path.parent / "runs", arguments.rate, _say), record)
+    make = functools.partial(Sweep, lab, path.parent / "runs", arguments.rate, _say)
+    sweep_all(arguments, lambda subject: make(subject=subject), record)
     outcomes = list(record.outcomes.values())
     print("\n".join(table(outcomes)))
     failed = sum(bool(outcome.violations) for outcome in outcomes)

@@ -189,7 +189,7 @@ class Orders:
         time.sleep(1)
 
     def end(self) -> dict[str, t.Any]:
-        """The totals of the flow; nothing when it left none."""
+        """The totals of the flow, and the longest that an answer took; nothing when it left none."""
         if self._flow.poll() is None:
             self._flow.send_signal(signal.SIGTERM)
         try:
@@ -198,6 +198,7 @@ class Orders:
             self._flow.kill()
             self._flow.wait()
         try:
-            return dict(json.loads(self._out.read_text())["totals"])
+            report = json.loads(self._out.read_text())
+            return {**report["totals"], "longest_wait_s": report["latency_ms"]["max"] / 1000}
         except (OSError, ValueError, KeyError):
             return {}

@@ -4,13 +4,15 @@
 """Which requests are writes of a release, and which of them a sweep counts. Pure, but for what it remembers of leases.
 
 Not counted: reads, dry runs, reviews that ask the API server a question, and renewals of a lease: these change nothing
-that a release stands on, and their number depends on time.
+that a release stands on, and their number depends on time. What is sent to a pod through the API server's proxy is
+counted like everything else, but once: a command to an exchange has one id in all its tries.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import typing as t
 import urllib.parse
 
@@ -19,6 +21,9 @@ Json = dict[str, t.Any]
 _WRITES: t.Final = ("POST", "PUT", "PATCH", "DELETE")
 _QUESTIONS: t.Final = ("selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews", "tokenreviews")
 _JOURNAL: t.Final = "configmaps/pincex-release-journal"
+_POD: t.Final = re.compile(
+    r"/api/v1/namespaces/[^/]+/pods/(?:https?:)?(?P<pod>[^/:]+)(?::[^/]*)?/proxy/(?:control/)?(?P<call>.+)"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Write:
-    """A request that changes something. `what` is PLURAL/NAME."""
+    """A request that changes something. `what` is PLURAL/NAME, or CALL of POD."""
 
     method: str
     what: str
@@ -54,7 +59,10 @@ class Write:
 
 
 def what_of(request: Request, body: Json) -> str:
-    """PLURAL/NAME of the object that a request is about."""
+    """PLURAL/NAME of the object that a request is about; CALL of POD for one that a pod answers."""
+    asked = _POD.fullmatch(request.path)
+    if asked is not None:
+        return f"{asked['call']} of {asked['pod']}"
     parts = request.path.strip("/").split("/")
     rest = parts[2:] if parts[0] == "api" else parts[3:]
     if len(rest) >= 3 and rest[0] == "namespaces":
@@ -81,6 +89,11 @@ def is_write(request: Request) -> bool:
         # The API server does not look at the query of a delete that has a body.
         dry = False
     return not dry and not body_of(request.body).get("dryRun")
+
+
+def command_of(request: Request) -> str:
+    """The id of a command to an exchange; empty for every other request."""
+    return str(body_of(request.body).get("command_id") or "") if _POD.fullmatch(request.path) else ""
 
 
 class Leases:

@@ -4,7 +4,8 @@
 """Is an environment whole? Pure: what the API servers say in, a sentence for every violated condition out.
 
 After a recovery every region holds exactly the old or exactly the new revision, and all hold the same one. The expected
-revisions are what a release that nobody disturbed left, not what the code under test believes to have written.
+revisions are what a release that nobody disturbed left, not what the code under test believes to have written. Of an
+engine that is part of them, who leads belongs to the revision like its objects do.
 """
 
 from __future__ import annotations
@@ -30,14 +31,25 @@ _SHOWN: t.Final = 4
 
 
 @dataclasses.dataclass(frozen=True)
+class EngineState:
+    """The engines of one service in one region: whom the epoch record names, and who says that it leads."""
+
+    owner: str
+    epoch: int
+    leaders: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class SiteState:
     """One region, or the management cluster (which has no objects): what stands there. `weights` is service -> slot ->
-    weight; `holder` has the lock, `open_release` is in the journal without an end; empty for none."""
+    weight; `holder` has the lock, `open_release` is in the journal without an end; empty for none. `engines` is by
+    service."""
 
     objects: Objects = dataclasses.field(default_factory=dict)
     weights: c.Mapping[str, c.Mapping[str, int]] = dataclasses.field(default_factory=dict)
     holder: str = ""
     open_release: str = ""
+    engines: c.Mapping[str, EngineState] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +83,7 @@ def judge(found: State, old: State, new: State, ledger: Ledger | None) -> Judgem
         sentences += _unlocked(site, state)
     for region, state in found.regions.items():
         sentences += _weights(region, state)
+        sentences += [text for name, engine in state.engines.items() for text in led_badly(region, name, engine)]
         known = old.regions[region].objects.keys() | new.regions[region].objects.keys()
         sentences += [f"{region}: {name} is orphaned: neither revision has it" for name in state.objects.keys() - known]
     if ledger is not None:
@@ -111,6 +124,9 @@ def differences(expected: SiteState, found: SiteState) -> list[str]:
             apart += _paths(name, _without_scale(normal(wanted)), _without_scale(normal(got)))
         else:
             apart += _paths(name, normal(wanted), normal(got))
+    for name in sorted(expected.engines.keys() & found.engines.keys()):
+        # The number of the epoch grows with every handover, also with one that is taken back.
+        apart += _paths(f"the epoch of {name}", expected.engines[name].owner, found.engines[name].owner, "owner")
     return apart
 
 
@@ -184,6 +200,17 @@ def _weights(region: str, state: SiteState) -> list[str]:
         for service, slots in state.weights.items()
         if sum(slots.values()) != 100
     ]
+
+
+def led_badly(region: str, service: str, engine: EngineState) -> list[str]:
+    """Sentences unless exactly one engine leads: the one that the record names."""
+    if not engine.leaders:
+        return [f"{region}: nobody leads {service}"]
+    if len(engine.leaders) > 1:
+        return [f"{region}: {' and '.join(engine.leaders)} both lead {service}"]
+    if engine.leaders[0] != engine.owner:
+        return [f"{region}: {engine.leaders[0]} leads {service}, and its epoch record names {engine.owner or 'nobody'}"]
+    return []
 
 
 def _orders(ledger: Ledger) -> list[str]:

@@ -13,6 +13,8 @@ import re
 import typing as t
 
 Moment = t.Literal["before", "after"]
+#: No name of an object has a blank.
+_ASKED: t.Final = re.compile(r"[A-Z]+ \S+ of \S+( .*)?")
 _POINT: t.Final = re.compile(r"(?P<site>[a-z0-9-]+):(?P<number>\d+):(?P<moment>before|after)")
 
 
@@ -28,6 +30,11 @@ class Point:
 
     def __str__(self) -> str:
         return f"{self.site}:{self.number}:{self.moment}"
+
+    @property
+    def asks_a_pod(self) -> bool:
+        """Whether the write is a request that a pod answers, and no object."""
+        return _ASKED.fullmatch(self.what) is not None
 
     @classmethod
     def parse(cls, text: str, what: str = "") -> Point:
@@ -67,6 +74,15 @@ class Sample:
         bounds = [len(points) * at // count for at in range(count + 1)] if count else []
         # One of each stretch: a plain sample may leave the whole end of a release out.
         return [points[chosen.randrange(low, high)] for low, high in itertools.pairwise(bounds)]
+
+    def with_pods(self, points: c.Sequence[Point], variant: str) -> list[Point]:
+        """As `of`, but at least half of them are requests to pods, as far as there are so many: they are few among the
+        writes of a release, and the ones that matter to an engine."""
+        asked = [point for point in points if point.asks_a_pod]
+        few = Sample(self.seed, (self.count + 1) // 2).of(asked, variant)
+        rest = [point for point in points if not point.asks_a_pod]
+        both = {*few, *Sample(self.seed, self.count - len(few)).of(rest, variant)}
+        return [point for point in points if point in both]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,7 @@ import typing as t
 
 import yaml
 
-from chaos.mutations import Leases, Request, Write, body_of, is_write, step_of, what_of
+from chaos.mutations import Leases, Request, Write, body_of, command_of, is_write, step_of, what_of
 from chaos.points import Moment, Point
 from lab.model import Lab, Site
 
@@ -65,6 +65,7 @@ class Tap:
         self._steps: dict[str, str] = {}
         self._refuses: dict[str, float] = {}
         self._leases: dict[str, Leases] = {}
+        self._commands: set[str] = set()
 
     def refuse(self, site: str, seconds: float) -> None:
         """Let a site answer nobody for so long."""
@@ -80,6 +81,11 @@ class Tap:
         with self._lock:
             if self._leases.setdefault(site, Leases()).renews(request):
                 return 0
+            command = command_of(request)
+            if command in self._commands:
+                return 0
+            if command:
+                self._commands.add(command)
             step = step_of(request)
             if step is not None:
                 self._steps[site] = step

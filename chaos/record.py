@@ -71,6 +71,9 @@ def table(outcomes: c.Collection[Outcome]) -> list[str]:
         rows.append(_row("all", list(outcomes)))
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    gaps = [outcome.orders["longest_gap_s"] for outcome in outcomes if outcome.orders.get("longest_gap_s") is not None]
+    if gaps:
+        lines.append(f"longest time in which a region accepted no order: {max(gaps):.1f} s")
     for outcome in outcomes:
         lines += [f"{outcome.variant} {outcome.point} {outcome.what}: {text}" for text in outcome.violations]
     return lines

@@ -12,6 +12,7 @@ from __future__ import annotations
 import collections.abc as c
 import contextlib
 import dataclasses
+import http.client
 import json
 import pathlib
 import tempfile
@@ -23,45 +24,61 @@ from chaos.oracle import Ledger, SiteState, State, differences, judge
 from chaos.points import Point, points_of
 from chaos.proxy import Counted, Tap, proxied
 from chaos.record import Outcome
+from chaos.subjects import CUT_DEADLINE_S, FIRST_VERSION, PLAIN, SERVICES, Subject
 from chaos.variants import PATIENCE_S, Run, Variant, kill_tree
 from chaos.world import World
+from lab.flow.engines import EngineError
 from lab.model import Lab
 
-SERVICE: t.Final = "reference-data"
-#: What the lab's catalogue consists of.
-SERVICES: t.Final = (SERVICE, "core-api")
-VERSIONS: t.Final = ("v1", "v2")
+__all__ = ["SERVICES", "VERSIONS", "Sweep", "SweepError", "version_of"]
+
+VERSIONS: t.Final = PLAIN.versions
 #: A recovery waits for leases to lapse, for pods and for gateways; longer than this is a finding.
 _RECOVER_S: t.Final = 180
 #: Where an interrupted recovery starts: so far through the writes of a deploy, both regions are changed by then.
 _FIRST_KILL: t.Final = 0.7
+#: What reading a journal raises.
+_NOT_READ: t.Final = (EngineError, OSError, http.client.HTTPException, ValueError)
 
 
 class SweepError(Exception):
     """The environment cannot be brought to where a run starts."""
 
 
-def version_of(state: State) -> str:
+def version_of(state: State, service: str = PLAIN.service) -> str:
     """The version of the service that has the traffic; empty when that is not one and the same in all regions."""
-    found = {_live_version(site) for site in state.regions.values()}
+    found = {_live_version(site, service) for site in state.regions.values()}
     return found.pop() if len(found) == 1 else ""
 
 
-def _live_version(site: SiteState) -> str:
-    live = [slot for slot, weight in site.weights.get(SERVICE, {}).items() if weight == 100]
-    deployment = site.objects.get(f"Deployment {SERVICE}-{live[0]}") if len(live) == 1 else None
-    return str(deployment["metadata"]["labels"].get("app.kubernetes.io/version")) if deployment else ""
+def _live_version(site: SiteState, service: str) -> str:
+    if service in site.engines:
+        name = f"StatefulSet {site.engines[service].owner}"
+    else:
+        live = [slot for slot, weight in site.weights.get(service, {}).items() if weight == 100]
+        name = f"Deployment {service}-{live[0]}" if len(live) == 1 else ""
+    workload = site.objects.get(name)
+    return str(workload["metadata"]["labels"].get("app.kubernetes.io/version")) if workload else ""
 
 
 class Sweep:
     """Runs points on a lab that is up."""
 
-    def __init__(self, lab: Lab, folder: pathlib.Path, rate: float, say: c.Callable[[str], None] = print) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        folder: pathlib.Path,
+        rate: float,
+        say: c.Callable[[str], None] = print,
+        subject: Subject = PLAIN,
+    ) -> None:
         self._lab = lab
         self._folder = folder
         self._rate = rate
         self._say = say
-        self.world = World(lab, SERVICES)
+        self.subject = subject
+        self._variables = subject.variables()
+        self.world = World(lab, SERVICES, engine=subject.service if subject.is_engine else "")
         #: Version -> what a release of it that nobody disturbed left.
         self.references: dict[str, State] = {}
         self.writes: dict[str, list[Counted]] = {}
@@ -71,15 +88,22 @@ class Sweep:
         """Bring both revisions about, keep how they look, and count the writes of the release between them."""
         if not version_of(self.world.read()):
             self._say("reset: the environment holds no version that this sweep knows")
-            self.world.wipe()
-            self._plainly("deploy", release_version=VERSIONS[0])
+            self._install()
+        self._refer()
+
+    def _install(self) -> None:
+        """Everything that a wipe takes, from nothing. An engine stays as it is, and the catalogue is one without it."""
+        self.world.wipe()
+        self._plainly("deploy", release_version=FIRST_VERSION)
+
+    def _refer(self) -> None:
         # Once to and fro: the first release of a slot creates what every later one finds.
         orders = Orders(self._lab.name, self._rate, self._folder / "prepare" / "flow.json")
         try:
             for round_number in range(3):
-                version = _other(version_of(self.world.read()))
+                version = self.subject.other(self._standing())
                 tap = Tap()
-                self._plainly("deploy", tap, release_versions={SERVICE: version})
+                self._deploy(version, tap)
                 self.references[version] = self.world.read()
                 self.writes["deploy"] = tap.writes
                 self._say(f"reference {round_number + 1}/3: {version} stands, {len(tap.writes)} writes")
@@ -98,11 +122,11 @@ class Sweep:
         with self._run("count") as (folder, orders):
             self._begin()
             if variant.playbook == "rollback":
-                self._plainly("deploy", release_versions={SERVICE: _other(self._standing())})
+                self._deploy(self.subject.other(self._standing()))
             else:
                 self._interrupt(folder)
             tap = Tap()
-            self._plainly(variant.playbook, tap)
+            self._plainly(variant.playbook, tap, **self._variables)
             self.writes[variant.playbook] = tap.writes
             orders.end()
 
@@ -111,13 +135,15 @@ class Sweep:
         """Disturb one run at one point, recover, and judge what is left."""
         began = time.monotonic()
         old = self._begin()
+        since = self._sequences()
         with self._run(f"{variant.name}-{point}") as (folder, orders):
             if variant.playbook == "rollback":
-                old = _other(old)
-                self._plainly("deploy", release_versions={SERVICE: old})
+                old = self.subject.other(old)
+                self._deploy(old)
             elif variant.playbook == "recover":
                 self._interrupt(folder)
-            run, recover_s = self._disturb(variant, point, _other(old), folder)
+            run, recover_s = self._disturb(variant, point, self.subject.other(old), folder)
+            ended_ms = int(1000 * time.time())
             totals = orders.end()
             # A day later, from somewhere else: there must be nothing left to do.
             again = self._recover(folder, run.violations)
@@ -125,7 +151,11 @@ class Sweep:
                 run.violations.append(f"a second recovery wrote: {again.writes[0].write}")
         found = self.world.read()
         ledger = Ledger(totals.get("lost"), totals.get("duplicated"))
-        judged = judge(found, self.references[old], self.references[_other(old)], ledger)
+        judged = judge(found, self.references[old], self.references[self.subject.other(old)], ledger)
+        counted = {name: totals.get(name) for name in _TOTALS}
+        if self.subject.is_engine:
+            counted |= {"longest_wait_s": totals.get("longest_wait_s")}
+            counted |= self._traded(since, ended_ms, run.violations)
         return Outcome(
             variant=variant.name,
             point=str(point),
@@ -135,8 +165,31 @@ class Sweep:
             violations=(*run.violations, *judged.violations),
             seconds=round(time.monotonic() - began, 1),
             recover_s=round(recover_s, 1),
-            orders={name: totals.get(name) for name in _TOTALS},
+            orders=counted,
         )
+
+    def _sequences(self) -> dict[str, int]:
+        """Where the journals of the engines are when a run begins. Raises SweepError."""
+        if not self.subject.is_engine:
+            return {}
+        try:
+            return self.world.engines.sequences()
+        except _NOT_READ as error:
+            raise SweepError(f"the journal of an engine cannot be read: {error}") from error
+
+    def _traded(self, since: c.Mapping[str, int], ended_ms: int, violations: list[str]) -> dict[str, t.Any]:
+        """How long no region took an order, and how long an epoch was closed, in seconds; the worst region counts."""
+        try:
+            regions = self.world.engines.traded(since, ended_ms)
+        except _NOT_READ as error:
+            violations.append(f"how long nobody traded is not known: {error}")
+            return {"longest_gap_s": None, "longest_closed_s": None}
+        for region, trading in regions.items():
+            violations += trading.violations(region, CUT_DEADLINE_S)
+        return {
+            "longest_gap_s": max(trading.gap_s for trading in regions.values()),
+            "longest_closed_s": max(trading.closed_s for trading in regions.values()),
+        }
 
     def _disturb(self, variant: Variant, point: Point, version: str, folder: pathlib.Path) -> tuple[Run, float]:
         """Both halves of a variant, and the recovery. Returns the seconds of the recovery as well."""
@@ -144,7 +197,9 @@ class Sweep:
         strike: list[Run] = []
         tap = Tap(point, lambda met: variant.strike(strike[0], met))
         with proxied(self._lab, tap, folder / "proxied") as kubeconfig:
-            extra: dict[str, t.Any] = {"release_versions": {SERVICE: version}} if variant.playbook == "deploy" else {}
+            extra = dict(self._variables)
+            if variant.playbook == "deploy":
+                extra["release_versions"] = {self.subject.service: version}
 
             def second(skew_s: float) -> Controller:
                 return controllers.start("deploy", self._lab.kubeconfig, skew_s=skew_s, **extra)
@@ -154,6 +209,8 @@ class Sweep:
             run.controller = controllers.start(variant.playbook, kubeconfig, skew_s=variant.skew_s, **extra)
             try:
                 variant.follow(run)
+                if self.subject.is_engine:
+                    run.violations += self.world.engines.wait_to_trade(CUT_DEADLINE_S)
                 recover_s = self._recover(folder, run.violations).seconds
                 if variant.resume is not None:
                     variant.resume(run)
@@ -174,7 +231,7 @@ class Sweep:
             proxied(self._lab, tap, folder / "recover") as kubeconfig,
         ):
             controllers = Controllers(self._lab.name, folder / f"recover-{len(list(folder.glob('recover-*')))}")
-            recovery = controllers.start("recover", kubeconfig, cwd=pathlib.Path(elsewhere))
+            recovery = controllers.start("recover", kubeconfig, cwd=pathlib.Path(elsewhere), **self._variables)
             try:
                 code = recovery.wait(_RECOVER_S)
             finally:
@@ -195,17 +252,25 @@ class Sweep:
         with proxied(self._lab, tap, folder / "interrupted") as kubeconfig:
             run = Run(tap, _nobody)
             strike.append(run)
-            versions = {SERVICE: _other(self._standing())}
+            extra = {
+                **self._variables,
+                "release_versions": {self.subject.service: self.subject.other(self._standing())},
+            }
             controllers = Controllers(self._lab.name, folder / "interrupt")
-            run.controller = controllers.start("deploy", kubeconfig, release_versions=versions)
-            run.end()
+            run.controller = controllers.start("deploy", kubeconfig, **extra)
+            try:
+                run.end()
+            finally:
+                # The point may never be reached, and a sweep may be interrupted while it waits for it.
+                if not run.controller.ended:
+                    run.controller.kill_tree()
 
     # Where a run starts.
     def _begin(self) -> str:
         """The version that stands; a run starts at exactly one of the two references. Raises SweepError."""
         for attempt in range(2):
             state = self.world.read()
-            version = version_of(state)
+            version = version_of(state, self.subject.service)
             if version in self.references and _is_at(state, self.references[version]):
                 return version
             if attempt == 0:
@@ -214,18 +279,24 @@ class Sweep:
         raise SweepError("the environment cannot be brought back to where a run starts")
 
     def _standing(self) -> str:
-        return version_of(self.world.read())
+        return version_of(self.world.read(), self.subject.service)
 
     def _reset(self) -> None:
-        self.world.wipe()
-        first, second = VERSIONS
-        self._plainly("deploy", release_version=first)
+        self._install()
+        if self.subject.is_engine:
+            # Its slots were not wiped, and a version may stand in the other one by now: other references are needed.
+            self._refer()
+            return
         orders = Orders(self._lab.name, self._rate, self._folder / "reset" / "flow.json")
         try:
-            for version in (second, first):
-                self._plainly("deploy", release_versions={SERVICE: version})
+            for version in reversed(self.subject.versions):
+                self._deploy(version)
         finally:
             orders.end()
+
+    def _deploy(self, version: str, tap: Tap | None = None) -> None:
+        """Release that version, disturbed by nobody. Raises SweepError."""
+        self._plainly("deploy", tap, **self._variables, release_versions={self.subject.service: version})
 
     def _plainly(self, playbook: str, tap: Tap | None = None, **more: t.Any) -> None:
         """A playbook that nobody disturbs. Raises SweepError when it fails."""
@@ -240,7 +311,8 @@ class Sweep:
                 if not controller.ended:
                     controller.kill_tree()
             if code != 0:
-                raise SweepError(f"{playbook} {json.dumps(more)} ended with {code}; look into {controller.log}")
+                what = {name: value for name, value in more.items() if name not in self._variables}
+                raise SweepError(f"{playbook} {json.dumps(what)} ended with {code}; look into {controller.log}")
 
     @contextlib.contextmanager
     def _run(self, name: str) -> c.Iterator[tuple[pathlib.Path, Orders]]:
@@ -268,14 +340,11 @@ def _nobody(_skew_s: float) -> Controller:
     raise AssertionError("nobody races with an interrupted deploy")
 
 
-def _other(version: str) -> str:
-    return VERSIONS[1] if version == VERSIONS[0] else VERSIONS[0]
-
-
 def _is_at(found: State, reference: State) -> bool:
     same = all(not differences(reference.regions[name], site) for name, site in found.regions.items())
     free = all(not site.holder and not site.open_release for site in [*found.regions.values(), found.fleet])
-    return same and free
+    engines = [one for site in found.regions.values() for one in site.engines.values()]
+    return same and free and all(engine.leaders == (engine.owner,) for engine in engines)
 
 
 def _last_message(output: str) -> str:

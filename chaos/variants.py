@@ -14,6 +14,7 @@ import typing as t
 from chaos.controller import Controller
 from chaos.points import Point
 from chaos.proxy import Fate, Tap
+from chaos.subjects import ENGINE, PLAIN, Subject
 
 #: Longer than any release of one service in the lab takes, with every retry of a way back.
 PATIENCE_S: t.Final = 300
@@ -74,6 +75,7 @@ class Variant:
     #: Clock of the controller, ahead of the machine's.
     skew_s: float = 0
     whole: bool = False
+    subject: Subject = PLAIN
 
 
 def kill_tree(run: Run, _point: Point) -> Fate:
@@ -178,5 +180,7 @@ VARIANTS: t.Final = {
         Variant("skew", _skew, _either, skew_s=SKEW_S),
         Variant("rollback", kill_tree, _until_end, playbook="rollback"),
         Variant("recover", kill_tree, _until_end, playbook="recover"),
+        # Last: it leaves engines behind that v1 cannot follow.
+        Variant("drain", kill_tree, _until_end, whole=True, subject=ENGINE),
     )
 }

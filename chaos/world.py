@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import typing as t
 
+from chaos.engines import Engines
 from chaos.oracle import Json, SiteState, State
 from lab.kube import Kube
 from lab.model import Lab, Site
 
 _MADE: t.Final = "app.kubernetes.io/managed-by=pincex-zero-downtime"
 #: Journals and revisions belong to no service and have no name of one.
-_OURS: t.Final = f"{_MADE},app.kubernetes.io/name"
+_NAME: t.Final = "app.kubernetes.io/name"
+_OURS: t.Final = f"{_MADE},{_NAME}"
 _KINDS: t.Final = (
     ("v1", "ServiceAccount"),
     ("v1", "Service"),
@@ -23,18 +25,22 @@ _KINDS: t.Final = (
     ("apps/v1", "Deployment"),
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
 )
+#: The slots of an engine. They are read and never wiped: the journals on their volumes are all that is left of a book.
+_SLOTS_OF_ENGINE: t.Final = ("apps/v1", "StatefulSet")
 _ROUTE: t.Final = ("gateway.networking.k8s.io/v1", "HTTPRoute")
 _LEASE: t.Final = ("coordination.k8s.io/v1", "Lease", "pincex-release")
 _JOURNAL: t.Final = ("v1", "ConfigMap", "pincex-release-journal")
 
 
 class World:
-    """A lab, looked at past all proxies."""
+    """A lab, looked at past all proxies. `services` is what may be wiped; `engine` is looked at as well."""
 
-    def __init__(self, lab: Lab, services: tuple[str, ...], namespace: str = "exchange") -> None:
+    def __init__(self, lab: Lab, services: tuple[str, ...], namespace: str = "exchange", *, engine: str = "") -> None:
         self._lab = lab
         self._services = services
         self._namespace = namespace
+        self._engine = engine
+        self.engines = Engines(lab, engine)
 
     def read(self) -> State:
         return State(
@@ -50,7 +56,9 @@ class World:
             kinds = _KINDS if site.has_node else (("v1", "ConfigMap"),)
             for api_version, kind in kinds:
                 for obj in kube.list(api_version, kind, space, _MADE):
-                    kube.delete(api_version, kind, obj["metadata"]["name"], space)
+                    # The lab's own engine carries the label too once a release has had it.
+                    if (obj["metadata"].get("labels") or {}).get(_NAME) in (None, *self._services):
+                        kube.delete(api_version, kind, obj["metadata"]["name"], space)
             if site.has_node:
                 for name in self._services:
                     kube.delete(*_ROUTE, name, space)
@@ -67,18 +75,20 @@ class World:
         lease, journal = kube.get(*_LEASE, space), kube.get(*_JOURNAL, space)
         header = json.loads(((journal or {}).get("data") or {}).get("release") or "{}")
         objects = self._objects(kube) if site.has_node else {}
+        engines = {self._engine: self.engines.state(site)} if self._engine and site.has_node else {}
         return SiteState(
             objects=objects,
             weights={
                 obj["metadata"]["name"]: weights_of(obj) for obj in objects.values() if obj["kind"] == "HTTPRoute"
             },
+            engines=engines,
             holder=str(((lease or {}).get("spec") or {}).get("holderIdentity") or ""),
             open_release=str(header["id"]) if header.get("state") == "open" else "",
         )
 
     def _objects(self, kube: Kube) -> dict[str, Json]:
         found: list[Json] = []
-        for api_version, kind in _KINDS:
+        for api_version, kind in (*_KINDS, *([_SLOTS_OF_ENGINE] if self._engine else [])):
             # Items of a list do not say what they are.
             listed = kube.list(api_version, kind, self._namespace, _OURS)
             found += [{**obj, "apiVersion": api_version, "kind": kind} for obj in listed]
@@ -87,7 +97,7 @@ class World:
 
 
 def _named(service: str) -> str:
-    return f"app.kubernetes.io/name={service}"
+    return f"{_NAME}={service}"
 
 
 def weights_of(route: Json) -> dict[str, int]:

@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "up":
             command.add_argument("--regions", type=int, default=2, help="number of regions (default: 2)")
             command.add_argument("--bare", action="store_true", help="control planes and nodes only, no add-ons")
+            command.add_argument("--fix", action="store_true", help="with FIX gateways (compiles for minutes, once)")
         if name == "logs":
             command.add_argument("site", nargs="?", help="only this region, or management")
             command.add_argument("program", nargs="?", help="only this program")
@@ -45,13 +46,13 @@ def _running_lab(name: str) -> Lab:
     return plan_lab(name, regions if isinstance(regions, int) else 2)
 
 
-def _up(lab: Lab, bare: bool) -> int:
+def _up(lab: Lab, *, bare: bool, fix: bool) -> int:
     from lab import state  # noqa: PLC0415
     from lab.up import up  # noqa: PLC0415
 
     steps = Steps()
     with state.locked(lab):
-        up(lab, steps, bare=bare)
+        up(lab, steps, bare=bare, fix=fix)
     steps.say("lab", f"{lab.name} is up: {', '.join(site.name for site in lab.regions)} and {lab.management.name}")
     steps.say("lab", f"look around: export KUBECONFIG={lab.kubeconfig}; stop: python -m lab down --name {lab.name}")
     return 0
@@ -108,7 +109,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.command in ("up", "down"):
         checks.refuse(checks.python(sys.version_info[:2]), checks.root(os.geteuid()))
     if arguments.command == "up":
-        return _up(plan_lab(arguments.name, arguments.regions), arguments.bare)
+        return _up(plan_lab(arguments.name, arguments.regions), bare=arguments.bare, fix=arguments.fix)
     lab = _running_lab(arguments.name)
     if arguments.command == "logs":
         return _logs(lab, arguments.site, arguments.program, arguments.lines)

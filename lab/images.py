@@ -4,7 +4,9 @@
 """The images of the exchange: v1 to v6 from one base, written as OCI blobs and pushed without any image builder.
 
 Every version is the same two layers: Debian's Python with the packages (built once, kept in the user's cache) and the
-source of lab/exchange. The versions differ in the image's configuration alone, so a node that has one has them all.
+source of lab/exchange. With FIX there is a third one between them, QuickFIX: it takes minutes to compile on a cold
+machine, and nobody else needs it. The versions differ in the image's configuration alone, so a node that has one has
+them all.
 `v7` is never pushed: it is the tag that does not exist.
 """
 
@@ -25,6 +27,7 @@ import tarfile
 import tempfile
 import typing as t
 
+from lab import quickfix_build
 from lab.binaries import cache_home
 from lab.errors import LabError
 from lab.model import Lab
@@ -74,6 +77,8 @@ MERGED = ("bin", "lib", "lib64", "sbin")
 RECIPE = 1
 
 USER = 65532
+IMAGE_PYTHON = (3, 11)
+_PACKAGES = "usr/local/lib/python3.11/dist-packages"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,18 +149,34 @@ def app_layer(source: pathlib.Path) -> Blob:
         _add_folder(tar, "app/exchange")
         for path in sorted(source.glob("*.py")):
             _add_file(tar, f"app/exchange/{path.name}", path.read_bytes())
-        if sys.version_info[:2] == (3, 11):
+        if sys.version_info[:2] == IMAGE_PYTHON:
             # Pods cannot write what Python compiles; without it, every start of a pod compiles everything again.
             _add_folder(tar, "app/exchange/__pycache__")
             for path in sorted(source.glob("*.py")):
                 name = f"{path.stem}.cpython-311.pyc"
-                _add_file(tar, f"app/exchange/__pycache__/{name}", _compiled(path))
+                _add_file(tar, f"app/exchange/__pycache__/{name}", _compiled(path, f"/app/exchange/{path.name}"))
     return blob(out.getvalue())
 
 
-def build_and_push(lab: Lab) -> None:
-    """Push v1 to v6, unless the registry has exactly these already."""
+def fix_layer(library: pathlib.Path) -> Blob:
+    """QuickFIX out of the folder that quickfix_build.py has made."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name in ("_quickfix.so", "LICENSE", "quickfix.py"):
+            target = "quickfix-LICENSE" if name == "LICENSE" else name
+            _add_file(tar, f"{_PACKAGES}/{target}", (library / name).read_bytes())
+        if sys.version_info[:2] == IMAGE_PYTHON:
+            # Two megabytes, which no start should have to compile.
+            compiled = _compiled(library / "quickfix.py", f"/{_PACKAGES}/quickfix.py")
+            _add_file(tar, f"{_PACKAGES}/__pycache__/quickfix.cpython-311.pyc", compiled)
+    return blob(out.getvalue())
+
+
+def build_and_push(lab: Lab, fix: bool = False) -> None:
+    """Push v1 to v6, unless the registry has exactly these already. With `fix`, they can be the FIX gateway too."""
     layers = [base_layer(), app_layer(SOURCE)]
+    if fix:
+        layers.insert(1, fix_layer(quickfix_build.library(IMAGE_PYTHON)))
     registry = Registry(lab.management.address)
     for version in VERSIONS:
         config = blob(image_config(version, layers))
@@ -210,11 +231,11 @@ def _build_base(scratch: pathlib.Path, layer: pathlib.Path) -> None:
     (root / "etc").mkdir(exist_ok=True)
     (root / "etc/passwd").write_text(f"root:x:0:0::/:/bin/sh\npincex:x:{USER}:{USER}::/:/bin/sh\n")
     (root / "etc/group").write_text(f"root:x:0:\npincex:x:{USER}:\n")
-    packages = root / "usr/local/lib/python3.11/dist-packages"
+    packages = root / _PACKAGES
     _install_requirements(packages)
     # unchecked-hash: the layer's files have no times, by which Python would otherwise know a fresh .pyc.
     compile_all: list[str] = ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
-    folders = ["/usr/lib/python3.11", "/usr/local/lib/python3.11/dist-packages"]
+    folders = ["/usr/lib/python3.11", f"/{_PACKAGES}"]
     run(["chroot", root, *compile_all, *folders], check=False, timeout_s=300)
     # The proof that nothing is missing that the services import.
     modules = "asyncio, ssl, json, fcntl, hashlib, http, zlib, uvloop, prometheus_client, websockets.asyncio.server"
@@ -252,13 +273,14 @@ def _pack(root: pathlib.Path, out: pathlib.Path) -> None:
     run(["tar", "-C", root, "-cf", out, *same, "."], timeout_s=120)
 
 
-def _compiled(path: pathlib.Path) -> bytes:
+def _compiled(path: pathlib.Path, name: str) -> bytes:
+    """`name` is what tracebacks say."""
     with tempfile.TemporaryDirectory() as folder:
         target = pathlib.Path(folder) / "out.pyc"
         py_compile.compile(
             str(path),
             cfile=str(target),
-            dfile=f"/app/exchange/{path.name}",
+            dfile=name,
             doraise=True,
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )

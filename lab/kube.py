@@ -81,11 +81,11 @@ class Kube:
         query = "?labelSelector=" + urllib.parse.quote(labels) if labels else ""
         return list(self.request("GET", self._path(api_version, kind, namespace) + query).get("items") or [])
 
-    def apply(self, *objects: Object, timeout_s: float = 30) -> None:
+    def apply(self, *objects: Object, timeout_s: float = 30, manager: str = MANAGER) -> None:
         """Server-side apply, in the given order. Waits for kinds whose definition was applied a moment before."""
         for obj in objects:
             what = f"apply {obj['kind']} {obj['metadata']['name']}"
-            self._retry(functools.partial(self._apply, obj), what, timeout_s)
+            self._retry(functools.partial(self._apply, obj, manager), what, timeout_s)
 
     def apply_file(self, path: pathlib.Path) -> int:
         """Apply every document of a YAML file; how many there were."""
@@ -126,10 +126,10 @@ class Kube:
 
         self.wait(f"{kind} {name} {condition}", check, timeout_s)
 
-    def _apply(self, obj: Object) -> None:
+    def _apply(self, obj: Object, manager: str) -> None:
         metadata = obj["metadata"]
         path = self._path(obj["apiVersion"], obj["kind"], metadata.get("namespace"), metadata["name"])
-        self.request("PATCH", f"{path}?fieldManager={MANAGER}&force=true", obj, "application/apply-patch+yaml")
+        self.request("PATCH", f"{path}?fieldManager={manager}&force=true", obj, "application/apply-patch+yaml")
 
     def _retry(self, call: c.Callable[[], None], what: str, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s

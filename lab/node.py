@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import pathlib
 import time
+import typing as t
 
 import yaml
 
@@ -199,12 +200,16 @@ def wait(site: Site, kube: Kube, timeout_s: float = 120) -> None:
         time.sleep(0.2)
 
 
+#: Of both slots of the engine, and of the FIX gateway.
+_VOLUMES: t.Final = 3
+
+
 class _Ended(Exception):
     """A program of the node is gone; waiting longer is of no use."""
 
 
 def storage(site: Site) -> list[Object]:
-    """A StorageClass and two volumes on the node's disk, bound when a pod comes."""
+    """A StorageClass and volumes on the node's disk, bound when a pod comes."""
     objects: list[Object] = [
         {
             "apiVersion": "storage.k8s.io/v1",
@@ -218,7 +223,7 @@ def storage(site: Site) -> list[Object]:
             "reclaimPolicy": "Retain",
         }
     ]
-    for number in (1, 2):
+    for number in range(1, _VOLUMES + 1):
         name = f"local-{number}"
         here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [site.name]}
         objects.append(
@@ -240,7 +245,7 @@ def storage(site: Site) -> list[Object]:
 
 
 def install_storage(site: Site, kube: Kube) -> None:
-    for number in (1, 2):
+    for number in range(1, _VOLUMES + 1):
         (site.home / "volumes" / f"local-{number}").mkdir(mode=0o777, parents=True, exist_ok=True)
         (site.home / "volumes" / f"local-{number}").chmod(0o777)  # pods run as users of their own
     kube.apply(*storage(site))

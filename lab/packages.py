@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import pathlib
+import shutil
 
 from lab.shell import run
 from lab.steps import Steps
+
+#: Name servers: the tests of DNS weights need them without the rest.
+DNS = ("pdns-server", "pdns-backend-sqlite3", "unbound")
 
 PACKAGES = (
     "containerd",
@@ -21,9 +26,16 @@ PACKAGES = (
     "iptables",
     "kmod",
     "procps",
+    *DNS,
 )
 
+#: What compiles QuickFIX, for whom it is asked.
+COMPILER = ("g++",)
+
 _NO_DAEMONS = "#!/bin/sh\n# pincex lab: packages are installed, their daemons are not started\nexit 101\n"
+
+#: They come up with the machine, where they take the port 53 from each other; disabling what is not there does nothing.
+_SERVICES = ("pdns.service", "unbound.service", "unbound-resolvconf.service")
 
 _STATUS = pathlib.Path("/var/lib/dpkg/status")
 
@@ -41,14 +53,14 @@ def installed(status: str) -> set[str]:
     return found
 
 
-def missing() -> list[str]:
+def missing(wanted: c.Sequence[str]) -> list[str]:
     present = installed(_STATUS.read_text(errors="replace")) if _STATUS.exists() else set()
-    return [name for name in PACKAGES if name not in present]
+    return [name for name in wanted if name not in present]
 
 
-def install(steps: Steps) -> None:
+def install(steps: Steps, wanted: c.Sequence[str] = PACKAGES) -> None:
     """Nothing when all are there: no look at the network, no time."""
-    absent = missing()
+    absent = missing(wanted)
     if not absent:
         return
     # Debian starts a daemon of what it installs; the lab runs its own, in the regions' networks.
@@ -64,6 +76,8 @@ def install(steps: Steps) -> None:
             run(["apt-get", "update", "-q"], timeout_s=300, env=quiet)
             command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *absent]
             run(command, timeout_s=900, env=quiet)
+            if set(absent) & set(DNS) and shutil.which("systemctl"):
+                run(["systemctl", "--root=/", "disable", *_SERVICES], check=False)
     finally:
         if ours:
             policy.unlink(missing_ok=True)

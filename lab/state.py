@@ -14,7 +14,7 @@ import typing as t
 
 import yaml
 
-from lab import control_plane, pki, programs
+from lab import control_plane, dns, pki, programs
 from lab.down import every_site
 from lab.errors import LabError
 from lab.model import Lab
@@ -49,9 +49,9 @@ def read(path: pathlib.Path) -> dict[str, t.Any]:
     return content if isinstance(content, dict) else {}
 
 
-def claim(lab: Lab) -> None:
-    """Write whose lab this is, before anything of it runs."""
-    owner = {"checkout": str(CHECKOUT), "regions": len(lab.regions)}
+def claim(lab: Lab, *, fix: bool) -> None:
+    """Write whose lab this is, and whether it has FIX gateways, before anything of it runs."""
+    owner = {"checkout": str(CHECKOUT), "regions": len(lab.regions), "fix": fix}
     pki.write(lab.home / "owner.json", json.dumps(owner) + "\n")
 
 
@@ -111,6 +111,7 @@ def write_state(lab: Lab) -> None:
         "registry": REGISTRY,
         "regions": regions,
         "management": {"audit_log": str(control_plane.audit_log(lab.management))},
+        "dns": dns.state(lab),
     }
     pki.write(lab.home / "state.json", json.dumps(state, indent=2) + "\n")
 

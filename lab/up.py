@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError
 from lab import (
     checks,
     control_plane,
+    dns,
     exchange_install,
     gateway,
     gateway_parts,
@@ -37,8 +38,9 @@ from lab.steps import Steps
 FLEET_NAMESPACE = "pincex-fleet"
 
 
-def up(lab: Lab, steps: Steps, *, bare: bool = False) -> None:
-    """A whole lab, whatever was there before: nothing, half of one, a dead one. Bare: control planes and nodes only."""
+def up(lab: Lab, steps: Steps, *, bare: bool = False, fix: bool = False) -> None:
+    """A whole lab, whatever was there before: nothing, half of one, a dead one. Bare: control planes and nodes only.
+    With `fix` every region has a FIX gateway, and keeps it."""
     running = state.living(lab)
     checks.machine(fresh=not running)
     checks.refuse(state.refusal(lab, state.owner(lab), running, state.CHECKOUT))
@@ -47,7 +49,8 @@ def up(lab: Lab, steps: Steps, *, bare: bool = False) -> None:
         with steps.step("lab", "cleaned what a dead lab had left"):
             down(lab, steps)
     checks.wires(lab)
-    state.claim(lab)
+    fix = fix or bool(running and state.owner(lab).get("fix"))
+    state.claim(lab, fix=fix)
     with steps.step("lab", f"networks of {', '.join(site.name for site in lab.sites)}"):
         network.guard_supernet()
         network.let_sites_talk()
@@ -55,7 +58,11 @@ def up(lab: Lab, steps: Steps, *, bare: bool = False) -> None:
             network.connect(site)
     with concurrent.futures.ThreadPoolExecutor(len(lab.sites) + 1) as pool:
         # The base image and Envoy come over the network while a cold machine compiles.
-        pushed = [] if bare else [pool.submit(_images, lab, steps), pool.submit(_envoy)]
+        pushed = (
+            []
+            if bare
+            else [pool.submit(_images, lab, steps, fix), pool.submit(_envoy), pool.submit(_names, lab, steps)]
+        )
         try:
             bins = prepare(steps)
         except LabError:
@@ -66,7 +73,7 @@ def up(lab: Lab, steps: Steps, *, bare: bool = False) -> None:
         sites = [pool.submit(_site, lab, site, bins, steps, bare) for site in lab.sites]
         _wait([*sites, *pushed])
         state.write_kubeconfig(lab)
-        _wait([] if bare else [pool.submit(_exchange, site, steps) for site in lab.regions])
+        _wait([] if bare else [pool.submit(_exchange, site, steps, fix) for site in lab.regions])
     state.write_state(lab)
 
 
@@ -118,17 +125,25 @@ def _addons(site: Site, bins: Binaries, steps: Steps) -> None:
         )
 
 
-def _images(lab: Lab, steps: Steps) -> None:
+def _images(lab: Lab, steps: Steps, fix: bool) -> None:
     with steps.step("registry", "registry answers"):
         registry.start(lab)
     with steps.step("registry", "images built and pushed"):
-        images.build_and_push(lab)
+        images.build_and_push(lab, fix)
+
+
+def _names(lab: Lab, steps: Steps) -> None:
+    with steps.step("management", "PowerDNS and resolvers answer"):
+        dns.start(lab)
 
 
 def _envoy() -> None:
     gateway_parts.envoy_folder()
 
 
-def _exchange(site: Site, steps: Steps) -> None:
+def _exchange(site: Site, steps: Steps, fix: bool) -> None:
     with steps.step(site.name, "matching engine ready"):
         exchange_install.install(site)
+    if fix:
+        with steps.step(site.name, "FIX gateway ready"):
+            exchange_install.install_fix(site)

@@ -38,9 +38,38 @@ _KINDS: t.Final = (
 )
 
 
+#: Pod Security refuses the bench's pods there: they may run as root.
+_RESTRICTED: t.Final = "admission refusal"
+
+
 def _more() -> c.Iterator[Case]:
     """What the benchmark has no peer for."""
     yield Case("healthy", "pass", "it serves", after=(cases.deployment("1"),))
+    yield Case("healthy DaemonSet", "pass", "it serves on every node", after=(_daemon_set(),), kind="DaemonSet")
+    yield Case(
+        "quota refusal, DaemonSet",
+        "fail",
+        "the namespace's quota refuses the pods, and a DaemonSet has no condition for it",
+        after=(_daemon_set(),),
+        settings=(cases.QUOTA,),
+        kind="DaemonSet",
+        doomed=True,
+    )
+    yield Case("healthy sidecar", "pass", "both containers serve", after=(_beside("exec sleep 3600"),))
+    yield Case(
+        "crashing sidecar",
+        "fail",
+        "the sidecar ends with exit code 4 at every start, and its pod is never ready",
+        after=(_beside("echo 'no certificate' >&2; exit 4"),),
+        doomed=True,
+    )
+    yield Case(
+        _RESTRICTED, "fail", "admission refuses a pod that may run as root", after=(cases.deployment("1"),), doomed=True
+    )
+    late = cases.deployment("1", "exec sleep 3600")
+    # The others are looked at after _AFTER_S.
+    late["spec"]["progressDeadlineSeconds"] = 10
+    yield Case("progress deadline", "fail", "no pod was ready in time", after=(late,), doomed=True)
     killed = cases.deployment("1", "exec tail /dev/zero")
     killed["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] = {"memory": "8Mi"}
     yield Case("out of memory", "fail", "more than its limit", after=(killed,), doomed=True)
@@ -55,13 +84,32 @@ def _more() -> c.Iterator[Case]:
     yield Case("failed Job", "fail", "its only pod failed", after=(job,), kind="Job", doomed=True)
 
 
+def _daemon_set() -> Object:
+    made = {**cases.deployment("1"), "kind": "DaemonSet"}
+    # It runs on every node.
+    del made["spec"]["replicas"]
+    return made
+
+
+def _beside(command: str) -> Object:
+    """A pod with a sidecar: an init container that stays."""
+    made = cases.deployment("1")
+    own = made["spec"]["template"]["spec"]["containers"][0]
+    sidecar = {key: own[key] for key in ("image", "resources")}
+    made["spec"]["template"]["spec"]["initContainers"] = [
+        {**sidecar, "name": "sidecar", "command": ["sh", "-c", command], "restartPolicy": "Always"}
+    ]
+    return made
+
+
 def _space(case: Case) -> str:
     return f"captured-{case.name.lower().replace(',', '').replace(' ', '-')}"
 
 
 def _begin(kube: Kube, case: Case) -> None:
     space = _space(case)
-    kube.apply(namespace(space))
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"} if case.name == _RESTRICTED else {}
+    kube.apply({**namespace(space), "metadata": {"name": space, "labels": labels}})
     kube.wait("the namespace", lambda: kube.get("v1", "ServiceAccount", "default", space) is not None, 60)
     kube.apply(*placed(case.settings, space))
     for quota in case.settings:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Pincex release engineering
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m bench.gate.tables`: fill the tables of docs/gate-figures.md from the results of the simulated parts.
+"""`python -m bench.gate.tables`: fill the tables of docs/gate-figures.md from the results of all parts.
 
 The text around them is the page's own.
 """
@@ -14,6 +14,8 @@ import typing as t
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bench.gate import series
+from bench.gate.against import CASE
+from bench.gate.lab_tables import canary_table, rollout_table, scale_table
 from bench.gate.part import Row
 from bench.results import OURS, ROOT
 
@@ -88,6 +90,12 @@ def _of(rows: Iterable[Row], begin: str, metric: str = "") -> list[Row]:
     return [row for row in rows if str(row["case"]).startswith(begin) and metric in row["metric"]]
 
 
+def _beside(rows: Iterable[Row], begin: str) -> list[Row]:
+    """Those with the stable slot, without the word that tells them from the others."""
+    found = _of(rows, f"{CASE}{begin}")
+    return [{**row, "case": str(row["case"]).removeprefix(f"{CASE}{begin} ")} for row in found]
+
+
 def _world(replayed: Sequence[Row]) -> list[str]:
     """What the windows are made of."""
     names = list(dict.fromkeys(str(row["case"]) for row in replayed))
@@ -114,18 +122,29 @@ def _world(replayed: Sequence[Row]) -> list[str]:
     return ["| in each window | |", "|---|---|", *(f"| {name} | {fact} |" for name, fact in facts.items())]
 
 
-def tables(alarms: Sequence[Row], replayed: Sequence[Row]) -> dict[str, list[str]]:
+def results() -> dict[str, list[Row]]:
+    """Part -> its rows, as they are committed."""
+    return {part: _read(f"gate_{part}") for part in ("alarms", "replayed", "rollout", "canary", "scale")}
+
+
+def tables(parts: Mapping[str, Sequence[Row]]) -> dict[str, list[str]]:
     """Every table by its name."""
+    alarms, replayed = parts["alarms"], parts["replayed"]
     ideal: tuple[str, Cell] = ("ideal", lambda row: f"{row['reference']:,.0f}" if row else "")
     return {
         "healthy": table(_of(alarms, "healthy"), "true error rate", _alarms),
         "clumped": table(_of(alarms, "clumped"), "true error rate", _alarms),
         "bad": table(_of(alarms, "bad"), "true error rate", _requests, ideal),
+        "against healthy": table(_beside(alarms, "healthy"), "true error rates", _alarms),
+        "against bad": table(_beside(alarms, "bad"), "true error rates", _requests),
         "world": _world(replayed),
         "false alarms": table(_of(replayed, "healthy", "false alarms"), "windows", _share),
         "detected": table(_of(replayed, "bad", "detected"), "windows", _share),
         "held": table(_of(replayed, "", "held"), "windows", _verdicts),
         "lateness": table(_of(replayed, "bad", "lateness"), "windows", _late),
+        "rollout": rollout_table(parts["rollout"]),
+        "canary": canary_table(parts["canary"]),
+        "scale": scale_table(parts["scale"]),
     }
 
 
@@ -143,7 +162,7 @@ def filled(page: str, made: Mapping[str, Sequence[str]]) -> str:
 
 
 def main() -> int:
-    made = tables(_read("gate_alarms"), _read("gate_replayed"))
+    made = tables(results())
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), made), encoding="utf-8")
     print(f"written: {PAGE.relative_to(ROOT)}")
     return 0

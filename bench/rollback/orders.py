@@ -45,7 +45,8 @@ def read(report: t.Mapping[str, t.Any]) -> Orders:
     totals = report["totals"]
     unknown = totals["acknowledged"]
     return Orders(
-        failed=totals["failed"],
+        # Held for too long by a gateway: to its client that is no answer either.
+        failed=totals["failed"] + totals["turned_away"],
         lost=unknown if totals["lost"] is None else totals["lost"],
         duplicated=unknown if totals["duplicated"] is None else totals["duplicated"],
         last_of={name: seen["last_at"] for name, seen in report["versions"].items() if seen.get("last_at")},

@@ -13,6 +13,7 @@ import uvloop
 from . import faults
 from .core_api import CoreApi
 from .journal import JournalError
+from .maintenance import Maintenance
 from .matching_engine import MatchingEngine
 from .reference_data import ReferenceData
 from .service import Service, run_until_signal
@@ -22,6 +23,8 @@ from .venue import OPENING_ACCOUNTS
 
 async def serve(settings: Settings) -> int:
     """Run one service until it is told to end."""
+    if settings.service == "maintenance":
+        return await run_until_signal(Maintenance(settings))
     service = Service(settings)
     if settings.service == "matching-engine":
         engine = MatchingEngine(settings, opening=OPENING_ACCOUNTS if settings.opening_balances else ())
@@ -36,6 +39,11 @@ async def serve(settings: Settings) -> int:
         code = await run_until_signal(service)
         await core.stop()
         return code
+    if settings.service == "fix-gateway":
+        # No other service has QuickFIX.
+        from .fix_service import serve_fix  # noqa: PLC0415 - images without QuickFIX serve the others
+
+        return await serve_fix(settings, service)
     ReferenceData().attach(service)
     return await run_until_signal(service)
 

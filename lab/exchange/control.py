@@ -103,14 +103,30 @@ class Control:
         for method in ("GET", "POST", "DELETE"):
             service.route(method, "/control/{id}", self._handle)
         service.route("GET", "/leader", self._leader)
-        if self._leadership.role in ("follower", "starting") and (url := followed(self._settings)):
-            self._follow_now(url)
+        self.tick()
 
     def tick(self) -> None:
-        """Who leads follows nobody."""
-        if self._leadership.role == "leader" and self.follower is not None:
-            self.close()
-            self._remember(None)
+        """Who leads follows nobody, and who does not lead somebody, if there is one."""
+        if self._leadership.role == "leader":
+            if self.follower is not None:
+                self.close()
+                self._remember(None)
+        elif self.follower is None and (url := self._whom()):
+            self._follow_now(url)
+
+    def _whom(self) -> str:
+        role = self._leadership.role
+        if role == "follower" and self._settings.peer_url:
+            # What was told may be the address of a pod that is gone. The Service finds the peer wherever it runs.
+            return self._settings.peer_url
+        return followed(self._settings) if role in ("follower", "starting") else ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has a role, and so is worth a question. Who is closed serves the end of its journal to the
+        follower. Why a follower cannot follow is in its status, which a release reads once the pod is ready."""
+        role = self._leadership.role
+        return role in ("leader", "closed") or (role == "follower" and self.follower is not None)
 
     def close(self) -> None:
         if self.follower is not None:
@@ -198,6 +214,7 @@ class Control:
                 "url": follower and follower.url,
                 "lag_events": follower and follower.lag_events,
                 "error": follower and follower.error,
+                "problem": follower and follower.problem,
             },
             "pending_settlements": len(venue.settlement.pending),
             "settlements_oldest_s": oldest and self._age_s(oldest.at_ms),
@@ -309,7 +326,7 @@ class Control:
         return {}
 
     def _follow_now(self, url: str) -> None:
-        self.follower = Follower(url, self._venue, self._journal, self._faults)
+        self.follower = Follower(url, self._venue, self._journal, self._faults, otherwise=self._settings.peer_url)
         self.follower.start()
 
     def _remember(self, url: str | None) -> None:

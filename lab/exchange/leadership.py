@@ -18,12 +18,14 @@ from .epoch_record import EpochRecord, Record, RecordAway, take
 from .journal import Journal, encode
 from .modes import Epoch
 from .orders import Refusal
+from .peer import Peer
 from .service import Unavailable
 from .venue import Venue
 
 Role = t.Literal["leader", "closed", "follower", "starting"]
-#: How often a record that could not be reached is asked again.
+#: How often the record is asked again by an engine that it has not told anything yet.
 _AGAIN_MS: t.Final = 500
+_ALONE: t.Final = Peer()
 
 
 def decide(record: Record | None, name: str, epoch: Epoch, sequence: int, follows: bool) -> Role | t.Literal["open"]:
@@ -39,7 +41,10 @@ def decide(record: Record | None, name: str, epoch: Epoch, sequence: int, follow
 
 
 class Leadership:
-    """The role of one engine, and the ways from one to another. `name` is unique in the region."""
+    """The role of one engine, and the ways from one to another. `name` is unique in the region.
+
+    `follows`: it was told of another engine. `peer` is whom it follows untold, when the record names that one.
+    """
 
     def __init__(
         self,
@@ -50,17 +55,20 @@ class Leadership:
         journal: Journal,
         now_ms: t.Callable[[], int],
         follows: bool,
+        peer: Peer = _ALONE,
     ) -> None:
         self.name = name
         self.role: Role = "starting"
         self._record = record
         self._venue, self._journal, self._now_ms = venue, journal, now_ms
         self._follows = follows
+        self._peer = peer
         self._one_at_a_time = asyncio.Lock()
         #: When to look at the record next; 0 is not at all.
         self._look_ms = 0
         try:
-            self._begin(self._read(may_create=True))
+            # A book that might be another one's is not begun before the peer was asked, which takes a thread.
+            self._begin(self._read(may_create=bool(venue.sequence) or not peer.name))
         except RecordAway as error:
             self._away(error)
 
@@ -76,12 +84,16 @@ class Leadership:
         # Only who has never been told of another engine makes the first record.
         mine = not epoch.closed and epoch.by in ("", self.name) and not self._follows
         if found is None and may_create and mine:
+            if not self._venue.sequence and self._peer.has_journal():
+                raise RecordAway(f"there is none, and {self._peer.name} has a journal")
             self._record.create(Record(epoch.number, self.name))
             found = self._record.read()
         return found.record if found is not None else None
 
     def _begin(self, record: Record | None) -> None:
         self._look_ms = 0
+        if record is not None and record.owner == self._peer.name:
+            self._follows = True
         found = decide(record, self.name, self._venue.epoch, self._venue.sequence, self._follows)
         if found == "open" and record is not None:
             self._open(record.epoch)
@@ -89,6 +101,8 @@ class Leadership:
             self.role = found
             if found == "closed":
                 self._look_ms = self._venue.epoch.until_ms if record and record.owner == self.name else 0
+            elif found == "starting" and record is None:
+                self._look_ms = self._now_ms() + _AGAIN_MS
 
     def _away(self, error: RecordAway) -> None:
         print(f"epoch record: {error}", file=sys.stderr, flush=True)
@@ -116,7 +130,7 @@ class Leadership:
             except (RecordAway, Unavailable) as error:
                 self._away(RecordAway(str(error)))
             except Refusal as refusal:
-                print(f"stays closed: {refusal.reason}", file=sys.stderr, flush=True)
+                print(f"does not return: {refusal.reason}", file=sys.stderr, flush=True)
                 self._look_ms = 0
         await self._journal.settled()
 
@@ -159,6 +173,8 @@ class Leadership:
             self._look_ms = self._look_ms or self._now_ms() + _AGAIN_MS
             raise Unavailable(f"the epoch record is away: {error}") from error
         if other is not None:
+            if other.owner == self._peer.name:
+                self.follow()
             raise Refusal(409, f"the record is not to be had: epoch {other.epoch} belongs to {other.owner}")
         return self._open(epoch)
 

@@ -22,6 +22,7 @@ from .journal import Journal, JournalError, encode, recover
 from .leadership import Leadership
 from .orders import Refusal, is_client_order_id, parse_deadman, parse_order
 from .pairs import PAIRS
+from .peer import Peer
 from .service import Service, json_reply
 from .settings import Settings
 from .state import SnapshotError
@@ -98,11 +99,18 @@ class MatchingEngine:
             journal=self.journal,
             now_ms=now_ms,
             follows=bool(followed(settings)),
+            peer=Peer(settings.engine_peer, settings.peer_url),
         )
         self.control = Control(self, self.leadership, self._faults)
-        if not self.venue.sequence and self.leadership.role == "leader":
-            for account, amounts in opening_deposits(PAIRS, opening):
-                self.journal.append(encode(self.venue.deposit(account, amounts, now_ms())))
+        self._opening = opening
+        if self.leadership.role == "leader":
+            self._begin_book(now_ms())
+
+    def _begin_book(self, at_ms: int) -> None:
+        """An engine may learn late that it leads: these events come before all others whenever that is."""
+        if not self.venue.sequence:
+            for account, amounts in opening_deposits(PAIRS, self._opening):
+                self.journal.append(encode(self.venue.deposit(account, amounts, at_ms)))
 
     def _load_snapshot(self, reads: tuple[int, ...]) -> int:
         """Begin with the snapshot; returns the byte of the journal where it ends. A broken one is as good as none:
@@ -131,18 +139,21 @@ class MatchingEngine:
         )
         gauge.set_function(lambda: self.venue.sequence)
         self.control.attach(service)
-        self._due_task = asyncio.get_running_loop().create_task(self._keep_due())
+        self._due_task = asyncio.get_running_loop().create_task(self._keep_due(service))
         self._due_task.add_done_callback(self._due_ended)
-        service.ready = True
+        service.ready = self.control.ready
 
-    async def _keep_due(self) -> None:
+    async def _keep_due(self, service: Service) -> None:
         """Journal what becomes due: settlements, expiries, dead-man timers, and the end of a cut."""
         while not self.journal.failed.done():
             if self.leadership.role == "leader":
-                self._append(self.venue.due(self.now_ms()))
+                at_ms = self.now_ms()
+                self._begin_book(at_ms)
+                self._append(self.venue.due(at_ms))
                 self._faults.poke(self.venue)
             await self.leadership.tick()
             self.control.tick()
+            service.ready = self.control.ready
             await asyncio.sleep(_DUE_EVERY_S)
 
     def _due_ended(self, task: asyncio.Task[None]) -> None:
@@ -159,6 +170,7 @@ class MatchingEngine:
         Refusal unless this engine leads."""
         self.leadership.check()
         at_ms = self.now_ms()
+        self._begin_book(at_ms)
         self._append(self.venue.due_timers(at_ms))
         return at_ms
 

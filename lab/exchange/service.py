@@ -24,8 +24,9 @@ _BUCKETS: t.Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
 _FINISH_S: t.Final = 15.0
 #: Paths of the platform: not counted as requests of clients.
 _UNCOUNTED: t.Final = ("/health/", "/metrics")
-#: Not counted either: closing sessions takes seconds by design, and a gate would take them for latency.
-_CONTROL: t.Final = "/control/"
+#: Not counted either: closing sessions takes seconds by design, and a follower waits for the next event. A gate would
+#: take that for latency.
+_BEHIND: t.Final = ("/control/", "/journal", "/leader")
 
 
 class Unavailable(Exception):
@@ -99,7 +100,7 @@ class Service:
             # Whatever it is, the client gets an answer with a version.
             traceback.print_exc()
             reply = refuse(500, "internal error")
-        if not path.startswith(_CONTROL):
+        if not path.startswith(_BEHIND):
             self._count(reply.status, route, time.perf_counter() - started)
         return reply
 

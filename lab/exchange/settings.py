@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import re
 import typing as t
 
-SERVICES: t.Final = ("core-api", "reference-data", "matching-engine")
+SERVICES: t.Final = ("core-api", "reference-data", "matching-engine", "fix-gateway", "maintenance")
 VERSIONS: t.Final = ("v1", "v2", "v3", "v4", "v5", "v6")
 
 
@@ -39,6 +40,8 @@ class Settings:
     region: str = "none"
     port: int = 8080
     linger_s: float = 3.0
+    #: When clients are told to come back in a maintenance.
+    retry_after_s: int = 120
     order_deadline_s: float = 10.0
     reference_deadline_s: float = 8.0
     engine_url: str = ""
@@ -49,6 +52,9 @@ class Settings:
     hold_s: float = 10.0
     #: Where a gateway serves market data; None is nowhere.
     ws_port: int | None = None
+    #: Where the FIX gateway listens, and the CompIDs of its clients.
+    fix_port: int = 9878
+    fix_sessions: tuple[str, ...] = ()
     reference_url: str = ""
     reference_host: str = ""
     data: pathlib.Path = pathlib.Path("/data")
@@ -60,6 +66,9 @@ class Settings:
     epoch_record: str = ""
     #: The engine whose journal this one follows, until it is told otherwise.
     follow_url: str = ""
+    #: The engine of the other slot: its name in the epoch record, and where it is followed when the record names it.
+    engine_peer: str = ""
+    peer_url: str = ""
     #: Faults of the engine on request; None where they cannot be asked for.
     faults: tuple[str, ...] | None = None
 
@@ -86,12 +95,32 @@ def _faults(env: t.Mapping[str, str]) -> tuple[str, ...] | None:
     return names if text else None
 
 
-def _engine_url(env: t.Mapping[str, str]) -> str:
-    """The lab has no cluster DNS; Kubernetes itself tells every pod the addresses of its namespace's Services."""
-    if env.get("ENGINE_URL"):
-        return env["ENGINE_URL"]
-    host = env.get("MATCHING_ENGINE_SERVICE_HOST", "")
-    return f"http://{host}:{env.get('MATCHING_ENGINE_SERVICE_PORT') or '8080'}" if host else ""
+def _service_url(env: t.Mapping[str, str], name: str) -> str:
+    """The lab has no cluster DNS; Kubernetes itself tells every pod the addresses of its namespace's Services. A
+    Service that is younger than the pod has only its name."""
+    prefix = name.upper().replace("-", "_")
+    return f"http://{env.get(f'{prefix}_SERVICE_HOST') or name}:{env.get(f'{prefix}_SERVICE_PORT') or '8080'}"
+
+
+def _engine_urls(env: t.Mapping[str, str]) -> tuple[str, ...]:
+    """What a gateway is told, or the Services of both slots where they are there."""
+    text = env.get("ENGINE_URLS", "")
+    if "$(" in text:
+        # Kubernetes leaves a variable that it does not know as it is. At the next start it may know it.
+        raise SettingsError(f"ENGINE_URLS={text}: one of these Services was not there when the container started")
+    if text or env.get("ENGINE_URL"):
+        return tuple(url.strip() for url in text.split(",") if url.strip())
+    slots = ("matching-engine-blue", "matching-engine-green")
+    return tuple(_service_url(env, name) for name in slots if env.get(f"{name.upper().replace('-', '_')}_SERVICE_HOST"))
+
+
+def _fix_sessions(env: t.Mapping[str, str]) -> tuple[str, ...]:
+    """With 15 characters of the name, a ClOrdID has 48 of the 64 of an id."""
+    text = env.get("FIX_SESSIONS", "") or "FIX1,FIX2,FIX3,FIX4,FIX5"
+    names = tuple(text.split(","))
+    if len(set(names)) < len(names) or not all(re.fullmatch(r"[A-Za-z0-9_-]{1,15}", name, re.ASCII) for name in names):
+        raise SettingsError(f"FIX_SESSIONS={text}: names of 1 to 15 letters, digits, underscores or dashes, by comma")
+    return names
 
 
 def read_settings(env: t.Mapping[str, str], service: str = "") -> Settings:
@@ -102,7 +131,7 @@ def read_settings(env: t.Mapping[str, str], service: str = "") -> Settings:
     version = env.get("PINCEX_VERSION", "") or "v1"
     if version not in VERSIONS:
         raise SettingsError(f"PINCEX_VERSION={version}: use one of {', '.join(VERSIONS)}")
-    engine_urls = tuple(url.strip() for url in env.get("ENGINE_URLS", "").split(",") if url.strip())
+    engine_urls, peer = _engine_urls(env), env.get("ENGINE_PEER", "")
     settings = Settings(
         service=service,
         version=version,
@@ -111,13 +140,16 @@ def read_settings(env: t.Mapping[str, str], service: str = "") -> Settings:
         port=int(_number(env, "PORT", 8080)),
         # The engine has one replica: lingering would only make its restart longer.
         linger_s=_number(env, "LINGER_S", 0 if service == "matching-engine" else 3),
+        retry_after_s=int(_number(env, "RETRY_AFTER_S", 120)),
         order_deadline_s=_number(env, "ORDER_DEADLINE_S", 10),
         reference_deadline_s=_number(env, "REFERENCE_DATA_DEADLINE_S", 8),
-        engine_url=_engine_url(env) or (engine_urls[0] if engine_urls else ""),
+        engine_url=env.get("ENGINE_URL", "") or (engine_urls[0] if engine_urls else ""),
         engine_urls=engine_urls,
         hold_most=int(_number(env, "HOLD_MAX", 10_000)),
         hold_s=_number(env, "HOLD_S", 10),
         ws_port=int(_number(env, "WS_PORT", 0)) if env.get("WS_PORT") else None,
+        fix_port=int(_number(env, "FIX_PORT", 9878)),
+        fix_sessions=_fix_sessions(env) if service == "fix-gateway" else (),
         reference_url=env.get("REFERENCE_DATA_URL", ""),
         reference_host=env.get("REFERENCE_DATA_HOST", ""),
         data=pathlib.Path(env.get("DATA_DIR", "") or "/data"),
@@ -125,11 +157,12 @@ def read_settings(env: t.Mapping[str, str], service: str = "") -> Settings:
         engine_name=env.get("ENGINE_NAME", "") or "matching-engine",
         epoch_record=env.get("EPOCH_RECORD", ""),
         follow_url=env.get("FOLLOW_URL", ""),
+        engine_peer=peer,
+        peer_url=_service_url(env, peer) if peer else "",
         faults=_faults(env) if service == "matching-engine" else None,
     )
-    if service == "core-api":
-        if not settings.engine_url:
-            raise SettingsError("ENGINE_URL: not set, and there is no Service matching-engine in the namespace")
-        if not settings.reference_url:
-            raise SettingsError("REFERENCE_DATA_URL: not set")
+    if service in ("core-api", "fix-gateway") and not settings.engine_url:
+        raise SettingsError("ENGINE_URLS: not set, and there is no Service matching-engine-blue or -green")
+    if service == "core-api" and not settings.reference_url:
+        raise SettingsError("REFERENCE_DATA_URL: not set")
     return settings

@@ -9,7 +9,7 @@ import json
 import pathlib
 import typing as t
 
-POD: t.Final = "matching-engine-0"
+RECORD: t.Final = "matching-engine-epoch"
 NAMESPACE: t.Final = "exchange"
 PORT: t.Final = 8080
 
@@ -19,18 +19,24 @@ class EngineError(Exception):
 
 
 def find_engine(kubeconfig: pathlib.Path, region: str) -> str:
-    """URL of the region's engine: the pod's address may change with every restart, so ask right before using it."""
+    """URL of the engine that the region's epoch record names. It changes with a handover, and the pod's address with
+    every restart: ask right before using it."""
     # Here and not at the top: the client takes a second to import, and a flow that is told --engine needs none.
     from kubernetes import client, config  # noqa: PLC0415
 
+    what = f"ConfigMap {NAMESPACE}/{RECORD}"
+    raw: dict[str, t.Any] = {"_preload_content": False, "_request_timeout": 10}
     try:
-        api = config.new_client_from_config(config_file=str(kubeconfig), context=region)
-        text = (
-            client.CoreV1Api(api).read_namespaced_pod(POD, NAMESPACE, _preload_content=False, _request_timeout=10).data
-        )
+        api = client.CoreV1Api(config.new_client_from_config(config_file=str(kubeconfig), context=region))
+        record = json.loads(api.read_namespaced_config_map(RECORD, NAMESPACE, **raw).data)
+        owner = json.loads(record["data"]["record"])["owner"]
+        what = f"pod {NAMESPACE}/{owner}-0"
+        pod = json.loads(api.read_namespaced_pod(f"{owner}-0", NAMESPACE, **raw).data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise EngineError(f"region {region}: {what} is not an epoch record: {error}") from error
     except Exception as error:
-        raise EngineError(f"region {region}: pod {NAMESPACE}/{POD}: {str(error).splitlines()[0]}") from error
-    address = json.loads(text).get("status", {}).get("podIP")
+        raise EngineError(f"region {region}: {what}: {str(error).splitlines()[0]}") from error
+    address = pod.get("status", {}).get("podIP")
     if not address:
-        raise EngineError(f"region {region}: pod {NAMESPACE}/{POD} has no address")
+        raise EngineError(f"region {region}: {what} has no address")
     return f"http://{address}:{PORT}"

@@ -13,6 +13,8 @@ import typing as t
 
 from lab.model import BLOCKS, plan_lab
 
+from .names import Resolving
+
 CORE_API_HOST: t.Final = "core-api.exchange.lab"
 
 
@@ -34,6 +36,8 @@ class Plan:
     in_flight: int
     timeout_s: float
     host: str = CORE_API_HOST
+    #: None: every region gets the same part of the orders.
+    resolving: Resolving | None = None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,6 +53,10 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--engine", action="append", default=[], metavar="REGION=URL", help="instead of asking the cluster"
     )
+    run.add_argument(
+        "--resolve", nargs="?", const="", metavar="NAME", help="send new orders where this name (the lab's) points to"
+    )
+    run.add_argument("--resolver", action="append", default=[], metavar="HOST:PORT", help="instead of the lab's")
     run.add_argument("--bad", default="v3,v4,v5,v6", help="versions that may fail (default v3,v4,v5,v6)")
     run.add_argument("--in-flight", type=int, default=800, help="most requests under way (default 800)")
     run.add_argument("--timeout", type=float, default=15, help="seconds for one request (default 15)")
@@ -75,7 +83,9 @@ def make_plan(options: argparse.Namespace) -> Plan:
         raise PlanError("--in-flight and --timeout: use more than 0")
     gateways, engines = _pairs("--gateway", options.gateway), _pairs("--engine", options.engine)
     kubeconfig = None
-    if not gateways or gateways.keys() - engines.keys():
+    names: dict[str, t.Any] = {"name": options.resolve, "resolvers": options.resolver}
+    by_name = options.resolve is not None
+    if not gateways or gateways.keys() - engines.keys() or (by_name and not all(names.values())):
         state_file = plan_lab(options.name).home / "state.json"
         try:
             state = json.loads(state_file.read_text())
@@ -86,6 +96,14 @@ def make_plan(options: argparse.Namespace) -> Plan:
             ) from None
         gateways = gateways or {region: entry["gateway_url"] for region, entry in state["regions"].items()}
         kubeconfig = pathlib.Path(state["kubeconfig"])
+        names = {key: value or state.get("dns", {}).get(key) for key, value in names.items()}
+    if options.resolver and not by_name:
+        raise PlanError("--resolver: nothing is resolved without --resolve")
+    if by_name and not all(names.values()):
+        raise PlanError("--resolve: the lab that runs has no names; take it down and up again")
+    odd = next((one for one in options.resolver if not one.rpartition(":")[2].isdigit()), None)
+    if odd is not None:
+        raise PlanError(f"--resolver {odd}: use HOST:PORT")
     unknown = engines.keys() - gateways.keys()
     if unknown:
         raise PlanError(f"--engine {min(unknown)}: there is no gateway for this region")
@@ -99,4 +117,5 @@ def make_plan(options: argparse.Namespace) -> Plan:
         bad_versions=tuple(name for name in options.bad.split(",") if name),
         in_flight=options.in_flight,
         timeout_s=options.timeout,
+        resolving=Resolving(names["name"], tuple(names["resolvers"])) if by_name else None,
     )

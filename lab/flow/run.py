@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -15,13 +16,14 @@ import sys
 import time
 import typing as t
 
-from lab.exchange.http_client import HttpClient, HttpFailure
+from lab.exchange.http_client import Answer, HttpClient, HttpFailure
 
 from . import mix
 from .engines import EngineError, find_engine
+from .names import Names, Route
 from .plan import Plan
 from .reconcile import Acknowledgement, Reconciler, Reconciliation
-from .tally import NO_VERSION, Result, Tally, classify
+from .tally import NO_REGION, NO_VERSION, Result, Tally, classify, not_now
 
 _LINE_EVERY_S: t.Final = 5.0
 _METHODS: t.Final = {"order": "POST", "cancel": "DELETE", "query": "GET"}
@@ -52,9 +54,14 @@ class Flow:
         self.tally = Tally()
         self.acknowledged: list[Acknowledgement] = []
         self.skipped = 0
+        #: Cancels of orders that a gateway held: no engine ever saw them, so no journal has them.
+        self.cancelled_unaccepted = 0
         self.most_in_flight = 0
         self.latest_send_s = 0.0
         self._regions = {name: _Region(HttpClient(url, plan.host)) for name, url in plan.gateways.items()}
+        self.names = Names(plan.resolving, plan.gateways, plan.host) if plan.resolving is not None else None
+        #: Orders whose name had no address.
+        self.unresolved = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
         self._stopping = False
@@ -63,7 +70,7 @@ class Flow:
 
     @property
     def sent(self) -> int:
-        return sum(region.sent for region in self._regions.values())
+        return sum(region.sent for region in self._regions.values()) + self.unresolved
 
     def sent_to(self, region: str) -> int:
         return self._regions[region].sent
@@ -108,7 +115,8 @@ class Flow:
             # Nothing was acknowledged yet that could be cancelled or asked for.
             self.skipped += 1
             return
-        region.sent += 1
+        if slot.kind != "order" or self.names is None:
+            region.sent += 1
         task = asyncio.get_running_loop().create_task(self._request(slot, identity, due_at))
         self._tasks.add(task)
         self.most_in_flight = max(self.most_in_flight, len(self._tasks))
@@ -121,34 +129,59 @@ class Flow:
             raise t.cast(BaseException, task.exception())
 
     async def _request(self, slot: mix.Slot, identity: str, due_at: float) -> None:
-        client = self._regions[slot.region].client
+        # Cancels and queries go to the region that has the order, by that region's own name.
+        region, client, route = slot.region, self._regions[slot.region].client, None
         method, path, body = _METHODS[slot.kind], f"/orders/{identity}", b""
         if slot.kind == "order":
             path, body = "/orders", mix.order_body(identity, slot.resting)
         version, code = NO_VERSION, "cut off"
         outcome: t.Literal["acknowledged", "refused", "failed"] = "failed"
         try:
+            if slot.kind == "order" and self.names is not None:
+                region = NO_REGION
+                route = await self._route(self.names, slot)
+                region, client = route
             answer = await client.request(method, path, body, timeout_s=self.plan.timeout_s)
-            version, code = answer.headers.get("x-version", NO_VERSION), str(answer.status)
-            outcome = classify(answer.status, version)
+            version, code = answer.headers.get("x-version", NO_VERSION), _code(answer)
+            outcome = classify(answer.status, version, code)
             if outcome == "acknowledged":
-                self._acknowledge(slot, identity, answer.json()["sequence"])
+                self._acknowledge(slot.kind, region, identity, answer.json(), resting=slot.resting)
         except HttpFailure as failure:
             code = failure.kind
-        except (ValueError, KeyError, TypeError):
+            if route is not None and self.names is not None:
+                self.names.failed(slot.number, route)
+        except (ValueError, KeyError, TypeError, AttributeError):
             outcome, code = "failed", "unreadable"
         finally:
             # In the finally: a request that is cut off at the end of the drain is a failure as well.
-            self.tally.add(Result(slot.region, slot.kind, version, code, outcome, due_at, self.now()))
+            self.tally.add(Result(region, slot.kind, version, code, outcome, due_at, self.now()))
+            if route is not None and self.names is not None:
+                self.names.ended(slot.number, route)
 
-    def _acknowledge(self, slot: mix.Slot, identity: str, sequence: int) -> None:
-        region = self._regions[slot.region]
-        if slot.kind == "query":
+    async def _route(self, names: Names, slot: mix.Slot) -> Route:
+        """Where an order goes; it is counted as sent there. Raises HttpFailure."""
+        try:
+            route = await names.route(slot.number)
+        except HttpFailure:
+            self.unresolved += 1
+            raise
+        self._regions[route.region].sent += 1
+        return route
+
+    def _acknowledge(
+        self, kind: str, in_region: str, identity: str, said: t.Mapping[str, t.Any], *, resting: bool
+    ) -> None:
+        region = self._regions[in_region]
+        if kind == "cancel" and said.get("accepted") is False:
+            self.cancelled_unaccepted += 1
             return
-        self.acknowledged.append(Acknowledgement(slot.region, slot.kind, identity, sequence))
-        if slot.kind == "order":
+        sequence = said["sequence"]
+        if kind == "query":
+            return
+        self.acknowledged.append(Acknowledgement(in_region, kind, identity, sequence))
+        if kind == "order":
             region.last = identity
-            if slot.resting:
+            if resting:
                 region.resting.append(identity)
 
     async def drain(self) -> None:
@@ -160,6 +193,8 @@ class Flow:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for region in self._regions.values():
             region.client.close()
+        if self.names is not None:
+            self.names.close()
 
     def line(self, seconds: float) -> str:
         """How it goes, in one line."""
@@ -178,6 +213,16 @@ class Flow:
             f"p99 {recent['p99']:g} ms",
         ]
         return "  ".join(parts)
+
+
+def _code(answer: Answer) -> str:
+    """The status, or why the exchange does not trade now."""
+    if answer.status in (409, 503):
+        with contextlib.suppress(ValueError, AttributeError):
+            code = answer.json().get("code", "")
+            if isinstance(code, str) and not_now(code):
+                return code
+    return str(answer.status)
 
 
 async def _read_journal(plan: Plan, region: str, reconciler: Reconciler) -> tuple[str, int]:

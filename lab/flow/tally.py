@@ -12,14 +12,21 @@ import typing as t
 
 #: The name of the version of an answer that has none: the gateway's own, a reset, a time-out.
 NO_VERSION: t.Final = "none"
+#: The name of the region of an order that went nowhere: its name had no address.
+NO_REGION: t.Final = "none"
 _KEPT_BAD: t.Final = 2000
+#: Codes of refusals by an exchange that does not trade now. The order was never accepted, and may be good later.
+_NOT_NOW: t.Final = ("mode_post_only", "mode_cancel_only", "mode_halted", "expired", "cancelled_while_held")
+#: The same from a gateway, with a status that says that the exchange is away.
+HELD_TOO_LONG: t.Final = "held_too_long"
 
 Outcome = t.Literal["acknowledged", "refused", "failed"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Result:
-    """How one request ended. `code` is the status, or the kind of failure where no whole answer came."""
+    """How one request ended. `code` is the status, the exchange's own code where a refusal has one that says that it
+    does not trade now, or the kind of failure where no whole answer came."""
 
     region: str
     kind: str
@@ -30,13 +37,18 @@ class Result:
     at: float
 
 
-def classify(status: int, version: str) -> Outcome:
+def classify(status: int, version: str, code: str = "") -> Outcome:
     """What an answer means. Only the exchange itself acknowledges or refuses: the gateway's own 404 is a failure."""
     if version == NO_VERSION:
         return "failed"
     if 200 <= status < 300:
         return "acknowledged"
-    return "refused" if 400 <= status < 500 else "failed"
+    return "refused" if 400 <= status < 500 or code == HELD_TOO_LONG else "failed"
+
+
+def not_now(code: str) -> bool:
+    """Whether the code of a refusal says that the exchange does not trade now."""
+    return code in _NOT_NOW or code == HELD_TOO_LONG
 
 
 def percentile(ordered: t.Sequence[float], share: float) -> float:
@@ -84,10 +96,13 @@ class Tally:
     def __init__(self) -> None:
         self.outcomes: collections.Counter[tuple[str, str, Outcome]] = collections.Counter()
         self.failed_by: collections.Counter[tuple[str, str]] = collections.Counter()
+        self.refused_by: collections.Counter[str] = collections.Counter()
         self._seen: dict[tuple[str, str], _Seen] = {}
         self._latencies: dict[int, list[float]] = {}
         self._answers: dict[int, collections.Counter[tuple[str, str]]] = {}
         self._bad: list[tuple[float, str, str, str, str]] = []
+        self._failed_orders: dict[str, tuple[float, float]] = {}
+        self._orders: dict[int, collections.Counter[str]] = {}
 
     def add(self, result: Result) -> None:
         bad = result.outcome == "failed"
@@ -95,6 +110,13 @@ class Tally:
         self._seen.setdefault((result.version, result.region), _Seen()).add(result.at, bad)
         self._latencies.setdefault(int(result.intended_at), []).append(result.at - result.intended_at)
         self._answers.setdefault(int(result.at), collections.Counter())[(result.version, result.code)] += 1
+        if result.kind == "order":
+            self._orders.setdefault(int(result.at), collections.Counter())[result.region] += 1
+            if bad:
+                first, last = self._failed_orders.get(result.region, (result.at, result.at))
+                self._failed_orders[result.region] = (min(first, result.at), max(last, result.at))
+        if result.outcome == "refused":
+            self.refused_by[result.code] += 1
         if bad:
             self.failed_by[(result.version, result.code)] += 1
             if len(self._bad) < _KEPT_BAD:
@@ -120,6 +142,10 @@ class Tally:
         for (version, code), number in sorted(self.failed_by.items()):
             figures.setdefault(version, {})[code] = number
         return figures
+
+    def turned_away(self) -> int:
+        """How many of the refused were refused because the exchange did not trade."""
+        return sum(number for code, number in self.refused_by.items() if not_now(code))
 
     def failed_by_healthy(self, bad_versions: t.Collection[str]) -> int:
         """Failures of all other versions, and of no version at all."""
@@ -159,6 +185,15 @@ class Tally:
             latencies = self._latencies.get(second, [])
             rows.append({"at": second, "due": len(latencies), "ms": latency_figures(latencies), "answers": answers})
         return rows
+
+    def failed_orders(self, region: str = "") -> tuple[float, float] | None:
+        """When the first and the last new order failed, in one region or anywhere; None when none did."""
+        spans = [span for name, span in self._failed_orders.items() if region in ("", name)]
+        return (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
+
+    def orders_per_second(self) -> list[tuple[int, dict[str, int]]]:
+        """How many new orders ended in each second, by region."""
+        return [(second, dict(sorted(orders.items()))) for second, orders in sorted(self._orders.items())]
 
     def bad_answers(self) -> list[list[t.Any]]:
         """The first bad answers: [at, region, version, code, kind]."""

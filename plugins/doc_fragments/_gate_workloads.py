@@ -41,7 +41,9 @@ options:
             work, were evicted, or are on their way out do not count.
         type: str
       min_ready:
-        description: How many pods have to be ready besides what the workload itself wants.
+        description:
+          - How many pods have to be ready besides what the workload itself wants.
+          - Of a StatefulSet with V(OnDelete) so many of the newest revision.
         type: int
       service:
         description:

@@ -9,15 +9,16 @@ import typing as t
 from collections.abc import Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue import own_template
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue import model, own_template
 from ansible_collections.pincex.zero_downtime.plugins.plugin_utils._plain import plainly
 
 
 def own_manifests(
-    rendered: Mapping[str, Sequence[t.Any]], service: str, version: str
+    rendered: Mapping[str, Sequence[t.Any]], service: str, version: str, strategy: str = "canary"
 ) -> dict[str, list[dict[str, t.Any]]]:
     try:
-        return own_template.checked_manifests(service, version, rendered)
+        workload = model.Service(service, "", strategy=strategy).workload
+        return own_template.checked_manifests(service, version, rendered, workload)
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

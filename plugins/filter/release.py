@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue import (
+    handover,
     manifests,
     model,
     plan,
@@ -108,6 +109,7 @@ class FilterModule:
             "deploy_plan": plainly(deploy_plan),
             "failure_reason": plainly(verdicts.failure_reason),
             "fleet_record": plainly(verdicts.fleet_record),
+            "holds_handover": plainly(handover.holds_handover),
             "judgement": plainly(judgement),
             "pick_revision": plainly(pick_revision),
             "recovery_action": plainly(recovery.recovery_action),

@@ -14,6 +14,8 @@ description:
     by nine invariants that no order, trade or balance is lost.
   - Any failure before the point of no return puts the engine back into its old mode, and the message says so. That
     point is the first closed session of a full drain, and the new epoch of a handover.
+  - An engine or gateway that the controller cannot reach is given as a pod. Requests then go through the API server's
+    proxy of that pod, with the credentials of O(kubeconfig).
   - It speaks the control contract in C(docs/control-api.yaml). O(contract) maps every request and every field of an
     answer, so that another exchange needs no other module.
   - Requests are tried again on connection loss, 429 and 5xx. A write carries one command id in all its tries.
@@ -34,12 +36,12 @@ requirements:
 options:
   context:
     description:
-      - The context of O(kubeconfig) to use. Needed with O(release) and O(workload).
+      - The context of O(kubeconfig) to use. Needed with O(release), O(workload) and pods.
       - With it and O(namespace) but no O(release), the task is refused while an unfinished release is in the namespace.
     type: str
     required: false
   namespace:
-    description: The namespace to work in. Needed with O(release) and O(workload).
+    description: The namespace to work in. Needed with O(release), O(workload) and pods.
     type: str
     required: false
   state:
@@ -52,6 +54,11 @@ options:
       finished: End the warm standby after a handover. The leader may then write its own format, which the old engine
         may not be able to read, so there is no handover back any more.
       status: Change nothing; return everything that is known.
+      restored: Take back what O(release) has handed over, by a handover in reverse with the same proof. The journal of
+        the release says who led before and how everybody is reached, so no other option counts. A cut that is pending
+        is waited for. Nothing is done when the engine that led before leads.
+      permitted: Change nothing and ask no engine. Fails unless the user may do all that a handover with these options
+        needs of the API server, and names what is missing.
   way:
     description: How to drain.
     type: str
@@ -62,27 +69,44 @@ options:
       handover: O(new_engine) follows the journal, gets the tail at the cut, is compared, and opens the next epoch.
         Sessions stay open.
   engine:
-    description: The engine that trades. With O(state=online) and O(state=finished) the one that leads.
+    description:
+      - The engine that trades. With O(state=online) and O(state=finished) the one that leads.
+      - Needed for all but O(state=restored).
     type: dict
-    required: true
     suboptions:
       url:
-        description: Where the controller reaches its control endpoints.
+        description: Where the controller reaches its control endpoints. This or O(engine.pod).
         type: str
-        required: true
+      pod:
+        description: The name of its pod in O(namespace), which is asked through the API server's proxy.
+        type: str
+      port:
+        description: The pod's port of the control endpoints.
+        type: int
+        default: 8080
       peer_url:
-        description: Where other engines reach it, if that is another address.
+        description:
+          - Where other engines reach it, if that is another address than O(engine.url).
+          - With O(engine.pod) it is the pod's own address, read whenever it is needed. A new pod has another one.
         type: str
   new_engine:
     description: The second engine. Needed for O(way=handover).
     type: dict
     suboptions:
       url:
-        description: Where the controller reaches its control endpoints.
+        description: Where the controller reaches its control endpoints. This or O(new_engine.pod).
         type: str
-        required: true
+      pod:
+        description: The name of its pod in O(namespace), which is asked through the API server's proxy.
+        type: str
+      port:
+        description: The pod's port of the control endpoints.
+        type: int
+        default: 8080
       peer_url:
-        description: Where other engines reach it, if that is another address.
+        description:
+          - Where other engines reach it, if that is another address than O(new_engine.url).
+          - With O(new_engine.pod) it is the pod's own address, read whenever it is needed. A new pod has another one.
         type: str
   prove:
     description:
@@ -91,13 +115,19 @@ options:
     type: dict
     suboptions:
       url:
-        description: Where the controller reaches its control endpoints.
+        description: Where the controller reaches its control endpoints. This or O(prove.pod).
         type: str
-        required: true
+      pod:
+        description: The name of its pod in O(namespace), which is asked through the API server's proxy.
+        type: str
+      port:
+        description: The pod's port of the control endpoints.
+        type: int
+        default: 8080
   gateways:
     description:
       - The gateways of the region. All of them, because they count the orders in flight.
-      - Without any, C(I2) and C(I9) have to be in O(allow_unknown).
+      - Without any, and without O(gateway_pods), C(I2) and C(I9) have to be in O(allow_unknown).
     type: list
     elements: dict
     default: []
@@ -106,6 +136,23 @@ options:
         description: Where the controller reaches its control endpoints.
         type: str
         required: true
+  gateway_pods:
+    description:
+      - The gateways of the region as pods, asked through the API server's proxy.
+      - Every pod counts that runs and does not end. The list is read again right before the cut and during it. A pod
+        that is gone by then has no order in flight and is left out, with a warning.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      selector:
+        description: The labels of the pods, as a label selector.
+        type: str
+        required: true
+      port:
+        description: Their port of the control endpoints.
+        type: int
+        default: 8080
   contract:
     description:
       - What is different from C(docs/control-api.yaml), as C(engine.CALL) and C(gateway.CALL).
@@ -241,7 +288,9 @@ options:
         type: str
         required: true
   tls:
-    description: How to reach C(https) endpoints, and as whom.
+    description:
+      - How to reach C(https) endpoints given as C(url), and as whom.
+      - It does not hold for pods. The API server takes a bearer token for its own.
     type: dict
     suboptions:
       ca_cert:
@@ -290,6 +339,37 @@ EXAMPLES = r"""
       ca_cert: /etc/pincex/control-ca.pem
       client_cert: /etc/pincex/control.pem
       token_file: /run/secrets/control-token
+    context: us-east-1
+    namespace: exchange
+
+- name: The same through the API server, which is all that this controller reaches
+  pincex.zero_downtime.drain_trading:
+    state: drained
+    way: handover
+    reason: upgrade to v2
+    step: matching-engine handover
+    release: "{{ region.release }}"
+    engine: {pod: matching-engine-blue-0}
+    new_engine: {pod: matching-engine-green-0}
+    gateway_pods:
+      - {selector: app.kubernetes.io/name=core-api}
+    context: us-east-1
+    namespace: exchange
+
+- name: Ask before the release whether the user may do that
+  pincex.zero_downtime.drain_trading:
+    state: permitted
+    engine: {pod: matching-engine-blue-0}
+    new_engine: {pod: matching-engine-green-0}
+    gateway_pods:
+      - {selector: app.kubernetes.io/name=core-api}
+    context: us-east-1
+    namespace: exchange
+
+- name: Take it back, in the rescue of the release
+  pincex.zero_downtime.drain_trading:
+    state: restored
+    release: "{{ region.release }}"
     context: us-east-1
     namespace: exchange
 

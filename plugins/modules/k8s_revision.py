@@ -47,7 +47,7 @@ options:
   objects:
     description:
       - Manifests to apply, all in O(namespace).
-      - They are written in the order ServiceAccount, Service, ConfigMap, PodDisruptionBudget, Deployment,
+      - They are written in the order ServiceAccount, Service, ConfigMap, PodDisruptionBudget, Deployment, StatefulSet,
         HorizontalPodAutoscaler.
       - Secrets are refused, and HTTPRoutes too, which belong to M(pincex.zero_downtime.k8s_traffic).
     type: list
@@ -180,6 +180,7 @@ revision:
       description:
         - Per service the C(live_slot) (the one with most traffic, null without any), its C(weights) (null without a
           route) and its C(slots), each with C(version), C(replicas), C(ready_replicas) and C(image).
+        - An engine has its C(epoch) too, and all the weight is with the slot that its epoch record names.
       type: dict
       sample:
         core-api:

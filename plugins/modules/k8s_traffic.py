@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Pincex release engineering
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read, shift, probe and take back the traffic of services in one region, and count what is left of it."""
+"""Read, shift, probe and take back the traffic of services in one region, or send it to a maintenance answer."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ description:
     share that it gets, is said as a warning.
   - Connections that are open when the traffic moves stay with the old slot until their clients close them or its pods
     end. O(state=drained) counts them.
+  - For a maintenance the routes send to a Service that answers 503 with C(Retry-After). What they were before is kept
+    in the region's journal, and no release begins there until it is given back.
 author:
   - Pincex release engineering (@pincex)
 extends_documentation_fragment:
@@ -37,6 +39,7 @@ attributes:
     details:
       - Nothing is sent through the data plane, so RV(answers) is empty.
       - O(state=drained) counts once and waits for nothing.
+      - O(state=maintenance) and O(state=returned) need no O(release), and tell the scale that has to follow or precede.
 options:
   state:
     description: What to do.
@@ -52,9 +55,16 @@ options:
       drained: Change nothing; count O(connections) until there are none or O(drain_s) is over. It fails neither because
         of connections that are left nor because nothing can be counted; RV(warnings) says so. It asks no API
         server, and needs no O(release) and no lock.
+      maintenance: Send the clients of O(routes) to the Service of O(maintenance), and prove it with O(probe). What was
+        before is written down first, with the replicas of the workloads. It scales nothing; RV(maintenance) has the
+        fields for M(pincex.zero_downtime.k8s_revision).
+      returned: Give O(routes) back what they were, three-way. What somebody else changed meanwhile stays and is in
+        RV(kept). Without O(routes) all that is in maintenance. A slot without ready pods gets no traffic, so the
+        workloads of RV(maintenance) have to be up before; check mode tells them.
   routes:
     description:
-      - With O(state=read) names of routes.
+      - With O(state=read) names of routes. With O(state=maintenance) and O(state=returned) names of services, also of
+        those that have only workloads.
       - With O(state=shifted) mappings of C(name), C(weights) (whole numbers for C(blue) and C(green), sum 100) and
         C(min_ready) (ready pods that a slot needs to get more traffic; 1 when not given). For a route that does not
         exist yet also C(port) of the Services, C(hostnames) and C(parent) (a Gateway, as an entry of C(parentRefs)).
@@ -66,7 +76,10 @@ options:
     elements: raw
     default: []
   probe:
-    description: How to prove a shift, and how long to try. Without it a shift is not proved; O(state=probed) needs it.
+    description:
+      - How to prove a shift, and how long to try. Without it a shift is not proved; O(state=probed) needs it.
+      - With O(state=maintenance) every answer has to be 503 with C(Retry-After). Behind a Service no other pods may be
+        left than those that answer.
     type: dict
     suboptions:
       url:
@@ -114,6 +127,44 @@ options:
     description: How long O(state=drained) waits at most, in seconds. With 0 it counts once.
     type: float
     default: 60.0
+  maintenance:
+    description:
+      - Who answers with O(state=maintenance), and what is written down of it. Not used with another state.
+      - When the region is in maintenance already, what was written down first stays.
+    type: dict
+    suboptions:
+      service:
+        description:
+          - The Service that answers. It has to have a ready pod.
+          - The selector of a Service that is a route is set to its selector, so its pods need the ports that the
+            Service names.
+        type: str
+        default: maintenance
+      port:
+        description: The port of O(maintenance.service) for HTTPRoutes.
+        type: int
+        default: 8080
+      by:
+        description: Who enters it.
+        type: str
+        required: true
+      reason:
+        description: Why, in one sentence. Whoever is refused meanwhile is told it.
+        type: str
+        required: true
+      emergency:
+        description: Whether the answer comes before the drain.
+        type: bool
+        default: false
+      drain:
+        description: Whether trading is stopped for it, and has to begin again with its end.
+        type: bool
+        default: false
+      proof:
+        description:
+          - What M(pincex.zero_downtime.drain_trading) returned as C(proofs.before).
+          - A second task may give it. The newest stays.
+        type: dict
 seealso:
   - module: pincex.zero_downtime.k8s_revision
   - module: pincex.zero_downtime.k8s_rollout_gate
@@ -180,6 +231,31 @@ EXAMPLES = r"""
     namespace: exchange
   when: region is defined
 
+- name: Send clients to the maintenance answer
+  pincex.zero_downtime.k8s_traffic:
+    state: maintenance
+    step: maintenance
+    routes: [core-api, reference-data]
+    maintenance: {by: anna, reason: storage migration}
+    probe:
+      url: http://198.18.1.2
+    release: "{{ region.release }}"
+    context: us-east-1
+    namespace: exchange
+  register: entered
+  when: region is defined
+
+- name: Give the traffic back
+  pincex.zero_downtime.k8s_traffic:
+    state: returned
+    step: maintenance
+    probe:
+      url: http://198.18.1.2
+    release: "{{ region.release }}"
+    context: us-east-1
+    namespace: exchange
+  when: region is defined
+
 - name: Wait until nobody is connected to the old slot any more
   pincex.zero_downtime.k8s_traffic:
     state: drained
@@ -226,8 +302,18 @@ connections:
   returned: always
   type: dict
   sample: {statements: {slot: blue, left: 14, observed: true}}
+maintenance:
+  description:
+    - The maintenance that stands, or that ended with this task; null when there is none. Only with O(state=maintenance)
+      and O(state=returned).
+    - It has C(at), C(by), C(reason), C(emergency), C(drain), C(proof) and C(services) as they were written down, a
+      C(sentence) with the gist, and whether there is anything C(todo).
+    - C(fields) is what M(pincex.zero_downtime.k8s_revision) has to set to zero after O(state=maintenance). Check mode
+      of O(state=returned) has in it what has to be set back before, and in C(workloads) what has to be ready then.
+  returned: always
+  type: dict
 kept:
-  description: A sentence for everything that O(state=restored) left as somebody else made it.
+  description: A sentence for everything that O(state=restored) or O(state=returned) left as somebody else made it.
   returned: always
   type: list
   elements: str

@@ -58,7 +58,7 @@ options:
   fleet:
     description:
       - Where the fleet's journal lies, with C(kubeconfig), C(context) and C(namespace), and C(token) of its lock.
-      - Needed in a region with O(state=taken_over) and with O(kind=standby).
+      - Needed in a region with O(state=taken_over), O(kind=standby) and O(kind=maintenance).
     type: dict
   release_id:
     description:
@@ -71,8 +71,12 @@ options:
       - What kind of release. A V(rollback) is not stopped by a decision to undo.
       - V(deploy) when it is not given; a region takes it from O(fleet_release).
       - V(standby) ends the warm standby that a release has left in a region. When there is none, RV(release) is null.
+      - V(maintenance) is a drain, a resume or a maintenance of one region. It is no release, and the fleet has no part
+        in it.
+      - V(dns) is a change of weights by a person, opened with O(scope=fleet). It is no release, takes no number and is
+        not in the history. The regions have no part in it.
     type: str
-    choices: [deploy, rollback, standby]
+    choices: [deploy, rollback, standby, maintenance, dns]
   by:
     description: Who releases, or who decides. Needed with O(state=opened) and O(state=decided).
     type: str
@@ -93,6 +97,7 @@ options:
     description:
       - What is left to do in a region when the release is kept, for a recovery.
       - RV(finish) is the same.
+      - Needed with O(kind=dns), where it says what the change is; RV(header) has it.
     type: dict
   target:
     description: The number of the revision that a rollback goes to, for a recovery.
@@ -252,12 +257,20 @@ finish:
     - What is left to do when the release is kept. C(fields) before it ends, C(standby) fields after the warm standby.
     - C(connections) are those to count before the latter, as M(pincex.zero_downtime.k8s_traffic) takes them.
     - C(services) are those that it moved.
+    - C(engines), where there are any, are those that are told of the end of the warm standby, as
+      M(pincex.zero_downtime.drain_trading) takes them.
   returned: always
   type: dict
 standby:
   description:
     - The warm standby that has not ended, with C(release), C(until) in unix seconds, C(fields) to set, and the
-      C(connections) to count before that.
+      C(connections) to count before that. With C(engines) as in RV(finish).
+  returned: always
+  type: dict
+maintenance:
+  description:
+    - The maintenance that stands, with O(state=read). It has C(at), C(by), C(reason), C(services), C(emergency),
+      whether it stopped trading (C(drain)), with which C(proof), and a C(sentence) with all of it.
   returned: always
   type: dict
 revisions:

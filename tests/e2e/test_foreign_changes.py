@@ -87,9 +87,12 @@ def test_changes_by_hand_survive_an_undo_and_are_told(demo: LabRun, tmp_path: pa
         after = world.read()
         # What the release did is taken back. What others did is not, but for the traffic of the undone version.
         assert after.regions[REGION.name].weights[SERVICE] == {live: 100, idle: 0}
+        # The idle slot's HPA has its old maximum again, and may have come to enforce it.
+        replicas = after.regions[REGION.name].objects[f"Deployment {SERVICE}-{idle}"]["spec"]["replicas"]
+        assert replicas in (SCALED, limits["maxReplicas"])
         assert {name: differences(before.regions[name], found) for name, found in after.regions.items()} == {
             "us-east-1": [
-                f"Deployment {SERVICE}-{idle} spec.replicas: {SCALED} instead of 0",
+                f"Deployment {SERVICE}-{idle} spec.replicas: {replicas} instead of 0",
                 f"HorizontalPodAutoscaler {held} spec.maxReplicas: 9 instead of {limits['maxReplicas']}",
                 f"HorizontalPodAutoscaler {held} spec.minReplicas: 1 instead of {limits['minReplicas']}",
             ],

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import pathlib
 import re
@@ -80,7 +81,7 @@ class World:
         end = time.monotonic() + 60
         while time.monotonic() < end:
             found = apps.list_namespaced_deployment(NAMESPACE).items
-            if all(item.status.ready_replicas for item in found):
+            if all(item.status.ready_replicas == item.spec.replicas for item in found):
                 return
             time.sleep(0.5)
         raise AssertionError("the slots did not become ready")
@@ -141,6 +142,13 @@ def test_the_documented_role_is_enough_and_every_rule_of_it_is_used(world: World
     assert judged["tripped"]["error"] == ""
     assert judged["undo"]["decision"] == "undo"
     assert world.weights() == {"core-api-blue": 100, "core-api-green": 0}
+    # What the pods say that serve what the failing check judges, read after the trip.
+    pods = judged["evidence"]["pods"]
+    assert len({pod["pod"] for pod in pods}) == 2
+    assert [(pod["workload"], pod["container"], pod["problem"], pod["log"]) for pod in pods] == [
+        ("Deployment core-api-green", "app", "serves what error rate judges", ["serving without a port"])
+    ] * 2
+    assert all(pod["pod"].startswith("core-api-green-") for pod in pods)
     # A pod that has something to say: its log and events are asked for only where something is wrong.
     broken = {"kind": "Deployment", "name": "core-api-broken"}
     manifest = next(
@@ -175,6 +183,55 @@ def test_the_documented_role_is_enough_and_every_rule_of_it_is_used(world: World
     assert "event: Warning BackOff" in doomed.output
 
 
+def bad_step(demo: LabRun) -> tuple[str, Json]:
+    """The region and the step in which the demo's v3 was tripped."""
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in demo.reports.glob("2*.json")]
+    found = [
+        (region["region"], step)
+        for report in reports
+        if set(report["versions"].values()) == {"v3"}
+        for region in report["regions"]
+        for step in region["steps"]
+        if step.get("tripped")
+    ]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def replayed(region: str, start: float, end: float, slot: str) -> str:
+    """What docs/examples/replay.yml says of one slot, as it is printed; it names the green one itself."""
+    given = {
+        "prometheus_url": lab_state()["regions"][region]["prometheus_url"],
+        "start": f"{start:.3f}",
+        "end": f"{end:.3f}",
+        **({} if slot == "green" else {"slot": f'{{service="core-api",slot="{slot}"'}),
+    }
+    ended = run(
+        [str(BIN / "ansible-playbook"), str(CHECKOUT / "docs" / "examples" / "replay.yml"), "-e", json.dumps(given)],
+        ANSIBLE_COLLECTIONS_PATH=str(CHECKOUT / ".venv" / "collections"),
+        ANSIBLE_NOCOLOR="1",
+    )
+    assert ended.code == 0
+    return ended.output
+
+
+def test_the_printed_replay_says_fail_of_the_time_when_a_bad_version_had_traffic(demo: LabRun) -> None:
+    region, step = bad_step(demo)
+    began, ended = float(step["started"]), float(step["ended"])
+    # Its pods have traffic in this step only. A look every 5 s, and a scrape each second.
+    start, end = began - 5, ended + 6
+    time.sleep(max(0.0, end + 2 - time.time()))
+    # v1 went to blue and v2 to green, so v3 was in blue, beside a v2 that was healthy all the time.
+    bad = replayed(region, start, end, "blue")
+    found = re.search(r"(\S+Z) fail: errors \d+ of \d+ requests, healthy below 1 % \(sequential test", bad)
+    assert found, bad
+    at = datetime.datetime.fromisoformat(found[1]).timestamp()
+    assert began < at <= end
+    healthy = replayed(region, start, end, "green")
+    assert " fail: " not in healthy
+    assert re.search(r"Z (?:hold|pass): ", healthy), healthy
+
+
 def test_check_mode_looks_once_and_writes_nothing(world: World) -> None:
     audit = AuditLogs()
     ended = ansible(world, "--check", workloads=GREEN, observe_s=60, deadline_s=60)
@@ -184,7 +241,7 @@ def test_check_mode_looks_once_and_writes_nothing(world: World) -> None:
 
 
 def test_a_right_that_is_missing_is_told_by_name(world: World) -> None:
-    stateful = [{"kind": "StatefulSet", "name": "matching-engine"}]
+    stateful = [{"kind": "StatefulSet", "name": "matching-engine-blue"}]
     ended = ansible(world, workloads=stateful, deadline_s=5)
     assert ended.code != 0
     assert "statefulsets" in ended.output

@@ -6,6 +6,9 @@
 Four releases go over both regions: a bad one that is taken back, one that is killed and recovered, a good one, and a
 rollback. Before the last one the playbooks that only read have a look. Then the lab is as it was before: the same
 version, the same history.
+
+Two more have the engine in the catalogue and its role beside the others. Both are taken back, so the book stays with
+the engine that the lab has installed, in its format.
 """
 
 from __future__ import annotations
@@ -197,11 +200,12 @@ def shipped(which: str) -> list[Json]:
     return items
 
 
-def granted() -> set[Right]:
+def granted(*which: str) -> set[Right]:
+    """What these roles allow. That of an engine is for regions as well."""
     return {
-        (which, group, resource, verb)
-        for which in ("region", "fleet")
-        for obj in shipped(which)
+        ("fleet" if one == "fleet" else "region", group, resource, verb)
+        for one in which
+        for obj in shipped(one)
         if obj["kind"] == "Role"
         for rule in obj["rules"]
         for group in rule["apiGroups"]
@@ -328,12 +332,100 @@ def test_the_shipped_roles_are_enough_and_every_rule_of_them_is_used(world: Worl
     assert world.release("rollback").code == 0
     assert world.versions() == world.before
 
+    events = asked(audit)
+    assert refused(events) == []
+    assert granted("region", "fleet") - used(events) == set()
+
+
+ENGINE = "matching-engine"
+#: The slot that waits, and a version that no registry has.
+IDLE, NONE = f"{ENGINE}-green", "v404"
+
+
+def asked(audit: AuditLogs) -> list[Json]:
+    """What came as the user who has the shipped roles."""
     users = {f"system:serviceaccount:{name}:{USER}" for name in (NAMESPACE, FLEET)}
-    events = [event for event in audit.events(USER) if event["user"]["username"] in users]
-    refused = [
+    return [event for event in audit.events(USER) if event["user"]["username"] in users]
+
+
+def refused(events: t.Iterable[Json]) -> list[str]:
+    return [
         f"{event['site']} {event['verb']} {event['requestURI']}"
         for event in events
         if event["responseStatus"]["code"] == 403
     ]
-    assert refused == []
-    assert granted() - used(events) == set()
+
+
+def with_engine(world: World, version: str) -> Json:
+    """A deploy of the engine that cannot end well: nobody listens where its gate looks once the book is handed over.
+    Clients are told of the handover, and afterwards that it is over."""
+    text = (CHECKOUT / "inventories" / "lab-engine.yml").read_text(encoding="utf-8")
+    services = yaml.safe_load(text)["services"]
+    services[ENGINE]["gate_profile"] = "never"
+    services[ENGINE]["handover"]["announce_s"] = 1
+    closed = {"name": "port", "tcp": "127.0.0.1:1", "consecutive": 1}
+    never = {**PROFILES["default"], "deadline_s": 45, "health": [closed]}
+    profiles = {**PROFILES, "never": never}
+    return world.variables(services=services, gate_profiles=profiles, release_versions={ENGINE: version})
+
+
+def owner(world: World) -> str:
+    """Who trades in the first region."""
+    record = world.api(REGIONS[0], "v1", "ConfigMap").get(name=f"{ENGINE}-epoch", namespace=NAMESPACE)
+    return str(json.loads(record.data["record"])["owner"])
+
+
+def left_behind(world: World) -> Json:
+    """The idle slot as an earlier release leaves it: without a pod, and managed by releases."""
+    sets = world.api(REGIONS[0], "apps/v1", "StatefulSet")
+    found = sets.get(name=f"{ENGINE}-blue", namespace=NAMESPACE).to_dict()
+    kept = {"labels": found["metadata"]["labels"], "name": f"{ENGINE}-blue", "namespace": NAMESPACE}
+    slot = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": kept, "spec": {**found["spec"], "replicas": 0}}
+    return t.cast("Json", json.loads(json.dumps(slot).replace("blue", "green")))
+
+
+@pytest.fixture
+def engine_role(world: World) -> t.Iterator[None]:
+    """The role in the first region, and no idle slot before and afterwards. Its volume stays, as after any release."""
+    site, items = REGIONS[0], shipped("engine")
+    for obj in items:
+        world.put(site, obj)
+    try:
+        yield
+    finally:
+        world.remove(site, "apps/v1", "StatefulSet", IDLE)
+        for obj in reversed(items):
+            world.remove(site, obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
+
+
+@pytest.mark.usefixtures("engine_role")
+def test_the_role_of_an_engine_is_enough_and_every_rule_of_it_is_used(world: World) -> None:
+    site, only = REGIONS[0], ("--limit", REGIONS[0])
+    leader = owner(world)
+    assert leader == f"{ENGINE}-blue"
+    audit = AuditLogs()
+
+    # The slot is made, its image is nowhere, and it is removed again.
+    absent = playbook("deploy", *only, reports=world.reports, **with_engine(world, NONE))
+    assert absent.code != 0
+    assert "taken_back" in absent.output
+    sets = world.api(site, "apps/v1", "StatefulSet")
+    labels = f"app.kubernetes.io/name={ENGINE}"
+    assert [one.metadata.name for one in sets.get(namespace=NAMESPACE, label_selector=labels).items] == [leader]
+
+    # The slot is there, the book is handed over and back, and the slot becomes what it was.
+    was = left_behind(world)
+    sets.server_side_apply(body=was, name=IDLE, namespace=NAMESPACE, field_manager="pincex-zero-downtime")
+    bad = playbook("deploy", *only, reports=world.reports, **with_engine(world, "v2"))
+    assert bad.code != 0
+    assert "taken_back" in bad.output
+    assert owner(world) == leader
+    now = sets.get(name=IDLE, namespace=NAMESPACE)
+    assert (now.spec.replicas, now.metadata.labels["app.kubernetes.io/version"]) == (
+        0,
+        was["metadata"]["labels"]["app.kubernetes.io/version"],
+    )
+
+    events = asked(audit)
+    assert refused(events) == []
+    assert granted("engine") - used(events) == set()

@@ -13,7 +13,7 @@ import subprocess
 import typing as t
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CLUSTER_MODULES = ("k8s_revision", "k8s_traffic", "k8s_rollout_gate", "release_journal")
+CLUSTER_MODULES = ("k8s_revision", "k8s_traffic", "k8s_rollout_gate", "release_journal", "drain_trading")
 REGIONS = ("us-east-1", "eu-west-1", "ap-northeast-1")
 
 

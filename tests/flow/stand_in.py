@@ -6,7 +6,9 @@
 It lets the playbooks run from end to end without a cluster, with regions that refuse, fail or get stuck on command. The
 file `faults.json` says what goes wrong: {"us-east-1": {"gate": "core-api 10 %", "restore": true, "open": "reason",
 "routes": true, "connections": ["sentence"], "drained": "reason", "ended": true,
-"capacity": "core-api 100 %", "kept": "sentence", "away": true, "away_from": "core-api 10 %"},
+"capacity": "core-api 100 %", "kept": "sentence", "away": true, "away_from": "core-api 10 %",
+"permitted": "sentence", "status": "sentence", "format": "sentence", "handover": "sentence",
+"engines": "sentence"},
 "fleet": {"decide": "lost"}}.
 """
 
@@ -25,10 +27,12 @@ from ansible.plugins.action import ActionBase
 State = dict[str, t.Any]
 #: The options of a call that the log keeps as they are.
 LOGGED = (
-    *("state", "kind", "step", "scope", "decision", "outcome"),
+    *("state", "kind", "step", "scope", "decision", "outcome", "reason"),
     *("routes", "services", "allow_live", "number"),
     *("connections", "drain_s", "unreachable_s"),
+    *("engine", "new_engine", "gateway_pods"),
 )
+WORKLOADS = ("Deployment", "StatefulSet")
 
 
 class ActionModule(ActionBase):
@@ -66,6 +70,7 @@ class ActionModule(ActionBase):
         with (home / "calls.jsonl").open("a") as calls:
             call = {"at": time.time(), "region": region, "module": module, "check": bool(self._task.check_mode)}
             call |= {key: args.get(key) for key in LOGGED}
+            call["options"] = sorted(args)
             call["fields"] = [f"{field['kind']}/{field['name']} {field['path']}" for field in args.get("fields") or []]
             call["objects"] = [f"{obj['kind']}/{obj['metadata']['name']}" for obj in args.get("objects") or []]
             calls.write(json.dumps(call, default=str) + "\n")
@@ -84,6 +89,8 @@ def empty(region: str) -> State:
         "region": region,
         "objects": {},
         "weights": {},
+        "epochs": {},
+        "entries": [],
         "revisions": {},
         "decision": None,
         "open": None,
@@ -110,7 +117,7 @@ def k8s_revision(args: State, state: State, faults: State, check: bool) -> State
         key = f"{obj['kind']}/{obj['metadata']['name']}"
         old = state["objects"].get(key, {})
         copied = copy.deepcopy(dict(obj))
-        if copied["kind"] == "Deployment":
+        if copied["kind"] in WORKLOADS:
             copied["spec"]["replicas"] = old.get("spec", {}).get("replicas", 1)
         state["objects"][key] = json.loads(json.dumps(copied, default=str))
     for field in args.get("fields") or []:
@@ -119,6 +126,11 @@ def k8s_revision(args: State, state: State, faults: State, check: bool) -> State
         for parent in parents:
             target = target.setdefault(parent, {})
         target[last] = int(field["value"]) if isinstance(field["value"], int) else str(field["value"])
+        service, _dash, slot = field["name"].rpartition("-")
+        if field["kind"] == "StatefulSet" and target[last]:
+            # The first engine that comes up makes the record.
+            state["epochs"].setdefault(service, {"epoch": 1, "slot": slot})
+        assert field["kind"] != "StatefulSet" or target[last] or state["epochs"][service]["slot"] != slot
     return {}
 
 
@@ -126,17 +138,22 @@ def document(state: State, services: list[str]) -> State:
     found: State = {}
     for name in services:
         weights = state["weights"].get(name)
+        epoch = state["epochs"].get(name)
+        if epoch:
+            weights = {slot: 100 * (slot == epoch["slot"]) for slot in ("blue", "green")}
         live = max(weights, key=weights.get) if weights else None
         slots = {}
         for slot in ("blue", "green"):
-            deployment = state["objects"].get(f"Deployment/{name}-{slot}")
-            if deployment:
+            workload = next(filter(None, (state["objects"].get(f"{kind}/{name}-{slot}") for kind in WORKLOADS)), None)
+            if workload:
                 slots[slot] = {
-                    "version": deployment["metadata"]["labels"]["app.kubernetes.io/version"],
-                    "replicas": deployment["spec"]["replicas"],
-                    "ready_replicas": deployment["spec"]["replicas"],
+                    "version": workload["metadata"]["labels"]["app.kubernetes.io/version"],
+                    "replicas": workload["spec"]["replicas"],
+                    "ready_replicas": workload["spec"]["replicas"],
                 }
         found[name] = {"live_slot": live, "slots": slots, "weights": weights}
+        if epoch:
+            found[name]["epoch"] = epoch["epoch"]
     return {
         "region": state["region"],
         "namespace": "exchange",
@@ -167,6 +184,52 @@ def k8s_traffic(args: State, state: State, faults: State, check: bool) -> State:
     return {}
 
 
+def drain_trading(args: State, state: State, faults: State, check: bool) -> State:
+    if faults.get("away"):
+        raise Refusal("the API server is away", error={"kind": "unreachable", "retriable": True})
+    if args["state"] == "permitted":
+        if "permitted" in faults:
+            raise Refusal(faults["permitted"], error={"kind": "option"}, invariants=[])
+        return {"invariants": []}
+    if args["state"] == "status":
+        if "status" in faults:
+            raise Refusal(faults["status"], error={"kind": "unreachable"}, invariants=[])
+        return {"verdict": "pass", "reason": "what is known adds up", "invariants": []}
+    if args["state"] == "restored":
+        if "engines" in faults:
+            raise Refusal(faults["engines"], error={"kind": "not_proved"}, invariants=[])
+        for entry in reversed(state["entries"]):
+            service, _dash, slot = entry["changes"][0]["fields"]["leader"]["before"].rpartition("-")
+            if state["epochs"][service]["slot"] != slot:
+                state["epochs"][service] = {"epoch": state["epochs"][service]["epoch"] + 1, "slot": slot}
+        return {"invariants": []}
+    service, _dash, source = str(args["engine"]["pod"]).removesuffix("-0").rpartition("-")
+    assert state["epochs"][service]["slot"] == source, "only who leads is asked for that"
+    if args["state"] == "finished":
+        return {"changed": True, "invariants": []}
+    return _handed_over(args, state, faults, service, source)
+
+
+def _handed_over(args: State, state: State, faults: State, service: str, source: str) -> State:
+    target = str(args["new_engine"]["pod"]).removesuffix("-0").rpartition("-")[2]
+    assert state["objects"][f"StatefulSet/{service}-{target}"]["spec"]["replicas"] == 1
+    for pods in args["gateway_pods"]:
+        gateway = str(pods["selector"]).partition("=")[2]
+        slots = [obj for key, obj in state["objects"].items() if key.startswith(f"Deployment/{gateway}-")]
+        assert any(obj["spec"]["replicas"] for obj in slots), "without gateways nobody can judge I2 and I9"
+    if "format" in faults:
+        # The preconditions refuse it: nothing was asked of an engine, and nothing is in the journal.
+        raise Refusal(faults["format"], error={"kind": "precondition"}, invariants=[])
+    leader = {"before": f"{service}-{source}", "after": f"{service}-{target}"}
+    change = {"op": "drain", "ref": {"kind": "Exchange", "name": leader["before"]}, "fields": {"leader": leader}}
+    state["entries"].append({"step": str(args["step"]), "changes": [change]})
+    if "handover" in faults:
+        known = {"verdict": "pass", "reason": "all nine invariants pass", "invariants": []}
+        raise Refusal(faults["handover"], error={"kind": "gateways"}, **known)
+    state["epochs"][service] = {"epoch": state["epochs"][service]["epoch"] + 1, "slot": target}
+    return {"verdict": "pass", "invariants": [], "matching_off": {"engines_ms": 212, "at_most_ms": 231, "parts": {}}}
+
+
 def k8s_rollout_gate(args: State, state: State, faults: State, check: bool) -> State:
     if faults.get("away"):
         raise Refusal("the API server is away", error={"kind": "unreachable", "retriable": True})
@@ -195,7 +258,7 @@ def _opened(args: State, state: State, faults: State) -> State:
         raise Refusal(f"release {state['open']} is not finished")
     release = args.get("fleet_release") or {"id": args["release_id"], "kind": args["kind"]}
     state["open"], state["kind"] = str(release["id"]), str(release["kind"])
-    state["decision"] = None
+    state["decision"], state["entries"] = None, []
     state["number"] += 1
     state["before"] = {"objects": copy.deepcopy(state["objects"]), "weights": copy.deepcopy(state["weights"])}
     state["document"] = _plain(args.get("before"))
@@ -235,11 +298,13 @@ def _closed(args: State, state: State, faults: State) -> State:
         number = state["number"] if fleet else args["number"]
         told = _plain(args.get("summary")) or {}
         kept = {"outcome": str(args["outcome"]), "document": _plain(args.get("revision")), **told}
-        state["revisions"][str(number)] = {**kept, "id": state["open"], "kind": state["kind"]}
+        told = {"id": state["open"], "kind": state["kind"], "target": state.get("target")}
+        state["revisions"][str(number)] = {**kept, **told}
     left = (state.get("finish") or {}).get("standby") if args["outcome"] == "released" else None
     if left:
         counted = state["finish"].get("connections", [])
         state["standby"] = {"release": state["open"], "until": time.time() + 60, "fields": left, "connections": counted}
+        state["standby"]["engines"] = state["finish"].get("engines", [])
     ended = {"id": state["open"], "kind": state["kind"], "target": state.get("target"), "number": state["number"]}
     state["open"], state["ended"] = None, {**ended, "state": "closed", "outcome": str(args["outcome"])}
     return {"standby": state["standby"]}
@@ -269,7 +334,7 @@ def _read(args: State, state: State, faults: State) -> State:
         "release": {"id": state["open"], "kind": "deploy", "state": "open"} if state["open"] else {},
         "header": header if state["open"] else state.get("ended"),
         "decision": state["decision"],
-        "entries": [],
+        "entries": state["entries"],
         "finish": state.get("finish"),
         "standby": state["standby"],
         "lock": {"holder": state["open"] or ""},

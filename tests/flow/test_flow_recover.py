@@ -107,13 +107,17 @@ def test_a_region_that_was_away_from_a_rollback_is_brought_up_by_a_later_recover
     assert still.code == 2, still.output
     assert "run recover again when eu-west-1 answers" in still.output
 
-    # Alone it cannot know where the others went.
+    # Alone it asks the fleet where the others went; a record from before that was kept says nothing.
+    fleet = state_of(released, "fleet")
+    history = {**fleet["revisions"], "3": {**fleet["revisions"]["3"], "target": None}}
+    rewrite(released, "fleet", ended={**fleet["ended"], "target": None}, revisions=history)
     alone = released.run("recover", "--limit", "eu-west-1")
     assert alone.code == 2, alone.output
-    assert "no region of this run tells to which revision; run recover.yml without --limit" in " ".join(
-        alone.output.split()
+    assert "neither the fleet nor a region of this run tells to which revision; run recover.yml without --limit" in (
+        " ".join(alone.output.split())
     )
     assert wrote(alone) == []
+    rewrite(released, "fleet", ended=fleet["ended"], revisions=fleet["revisions"])
 
     # The inventory's word for a rollback is not asked for: that was said for the rollback which went without it.
     done = released.run("recover", "-e", "release_confirm=production")
@@ -127,6 +131,15 @@ def test_a_region_that_was_away_from_a_rollback_is_brought_up_by_a_later_recover
     again = released.run("recover")
     assert again.code == 0, again.output
     assert wrote(again) == []
+
+
+def test_a_region_that_was_away_from_a_rollback_alone_asks_the_fleet_where_the_others_went(released: Flow) -> None:
+    assert released.run("rollback", faults=AWAY).code == 2
+    alone = released.run("recover", "--limit", "eu-west-1")
+    assert alone.code == 0, alone.output
+    assert "eu-west-1: back to revision 1 by a rollback of its own" in alone.output
+    assert alone.versions() == {"us-east-1": "v1", "eu-west-1": "v1", "ap-northeast-1": "v1"}
+    assert {region for region, _module, _state in wrote(alone)} == {"eu-west-1", "fleet"}
 
 
 def test_an_interrupted_way_back_goes_on(released: Flow) -> None:

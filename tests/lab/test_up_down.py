@@ -19,6 +19,8 @@ import sys
 import time
 import typing as t
 
+import dns.message
+import dns.query
 import pytest
 
 from lab.kube import Kube
@@ -57,6 +59,13 @@ def up(*words: str, checkout: pathlib.Path = ROOT) -> str:
     code, output = lab("up", "--regions", "1", *words, checkout=checkout)
     assert code == 0, output
     return output
+
+
+def addresses_of(server: str, name: str) -> list[str]:
+    """What a name server answers."""
+    host, _, port = server.partition(":")
+    answer = dns.query.udp(dns.message.make_query(name, "A"), host, timeout=5, port=int(port))
+    return [str(data) for rrset in answer.answer for data in rrset]
 
 
 def pids() -> dict[str, str]:
@@ -131,6 +140,10 @@ def test_up_twice_and_down_leaves_nothing(before: Machine) -> None:
     run_pods()
     first = pids()
     assert {"us-east-1/kubelet", "us-east-1/etcd", "management/kube-apiserver"} <= set(first)
+    names = state["dns"]
+    assert pathlib.Path(names["api_key_file"]).stat().st_mode & 0o777 == 0o600
+    for server in (names["authority"], *names["resolvers"]):
+        assert addresses_of(server, "api.pincex.test.") == names["members"]["us-east-1"]["targets"]
 
     up()
     assert pids() == first, "the second `up` restarted something"

@@ -85,7 +85,8 @@ def history_lines(known: Mapping[str, t.Any]) -> list[str]:
 def told_open(release: Mapping[str, t.Any]) -> str:
     """One sentence about a release that has not ended."""
     since = f" since {release['opened_at']}" if release.get("opened_at") else ""
-    return f"{release.get('kind') or 'release'} {release.get('id')} by {release.get('by') or 'unknown'} is open{since}"
+    kind = "change of weights" if release.get("kind") == "dns" else release.get("kind") or "release"
+    return f"{kind} {release.get('id')} by {release.get('by') or 'unknown'} is open{since}"
 
 
 def told_lock(lock: Mapping[str, t.Any] | None) -> str:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import typing as t
 
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.engine_manifests import stateful_set
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import Hpa, Service
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import CONFIG_LABEL
 
@@ -22,13 +23,13 @@ DIGEST_ANNOTATION: t.Final = "pincex.io/manifest-digest"
 def slot_manifests(service: Service, slot: str, version: str, region: str, namespace: str) -> list[JsonObject]:
     """Everything a slot consists of.
 
-    The Deployment names no `replicas`: the scale belongs to the release and to the HPA, and a field that a manifest
+    The workload names no `replicas`: the scale belongs to the release and to the HPA, and a field that a manifest
     names would be set back by the next apply.
     """
     objects = [
         _service_account(service, namespace),
         _service(service, slot, namespace),
-        _deployment(service, slot, version, region, namespace),
+        _workload(service, slot, version, region, namespace),
         _pdb(service, slot, namespace),
     ]
     if service.config:
@@ -70,7 +71,8 @@ def _service_account(service: Service, namespace: str) -> JsonObject:
         "apiVersion": "v1",
         "kind": "ServiceAccount",
         "metadata": _meta(service.name, namespace, labels_of(service)),
-        "automountServiceAccountToken": False,
+        # An engine writes the epoch record by it. Its rights are not the release's to give.
+        "automountServiceAccountToken": service.is_engine,
     }
 
 
@@ -108,11 +110,25 @@ def _service(service: Service, slot: str, namespace: str) -> JsonObject:
     }
 
 
-def _deployment(service: Service, slot: str, version: str, region: str, namespace: str) -> JsonObject:
+def _workload(service: Service, slot: str, version: str, region: str, namespace: str) -> JsonObject:
+    metadata = _meta(f"{service.name}-{slot}", namespace, labels_of(service, slot, version))
+    template: JsonObject = {
+        "metadata": {
+            "labels": labels_of(service, slot, version),
+            "annotations": {
+                "prometheus.io/scrape": "true",
+                "prometheus.io/port": str(service.port),
+                "prometheus.io/path": service.metrics_path,
+            },
+        },
+        "spec": _pod_spec(service, slot, version, region),
+    }
+    if service.is_engine:
+        return stateful_set(service, slot, metadata, _selector(service, slot), template)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": _meta(f"{service.name}-{slot}", namespace, labels_of(service, slot, version)),
+        "metadata": metadata,
         "spec": {
             "selector": {"matchLabels": _selector(service, slot)},
             "strategy": {
@@ -123,17 +139,7 @@ def _deployment(service: Service, slot: str, version: str, region: str, namespac
                 },
             },
             "revisionHistoryLimit": 3,
-            "template": {
-                "metadata": {
-                    "labels": labels_of(service, slot, version),
-                    "annotations": {
-                        "prometheus.io/scrape": "true",
-                        "prometheus.io/port": str(service.port),
-                        "prometheus.io/path": service.metrics_path,
-                    },
-                },
-                "spec": _pod_spec(service, slot, version, region),
-            },
+            "template": template,
         },
     }
 

@@ -6,18 +6,25 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.connections import query_problem
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.handover import (
+    Handover,
+    handover_problems,
+    parsed_handover,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.hints import hint
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.tiers import CycleError, tiers_of
 
 STRATEGIES: t.Final[Mapping[str, tuple[int, ...]]] = {
     "canary": (10, 25, 50, 100),
     "blue_green": (100,),
     "rolling": (),
+    # A handover of the whole book, by the epoch record of the engines.
+    "drain": (100,),
 }
 
 SLOTS: t.Final = ("blue", "green")
@@ -35,6 +42,8 @@ NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,50}[a-z0-9])?")
 #: Of other names in a ConfigMap a container's environment is told nothing.
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RELEASE_VARIABLES: t.Final = ("PINCEX_", "CIRCUIT_BREAKER_")
+#: What the release tells an engine.
+ENGINE_VARIABLES: t.Final = ("ENGINE_NAME", "ENGINE_PEER", "EPOCH_RECORD", "DATA_DIR")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +86,19 @@ class Service:
     traffic: str = "route"
     probe_url: str | None = None
     connections: str | None = None
+    storage: str | None = None
+    storage_class: str | None = None
+    handover: Handover = dataclasses.field(default_factory=Handover)
+
+    @property
+    def is_engine(self) -> bool:
+        """Whether it is handed over instead of getting the traffic by a route."""
+        return self.strategy == "drain"
+
+    @property
+    def workload(self) -> str:
+        """The kind that a slot runs as."""
+        return "StatefulSet" if self.is_engine else "Deployment"
 
 
 PROBES: t.Final[Mapping[str, t.Any]] = {
@@ -93,6 +115,10 @@ CIRCUIT_BREAKER: t.Final[Mapping[str, t.Any]] = {"failure_threshold": 5, "reset_
 ROLLING: t.Final[Mapping[str, t.Any]] = {"max_surge": 1, "max_unavailable": 0}
 
 _KNOWN: t.Final = tuple(field.name for field in dataclasses.fields(Service) if field.name != "name")
+#: What an engine has none of: it is one pod, and its traffic follows the epoch record.
+_NOT_OF_ENGINES: t.Final = ("replicas", "hpa", "steps", "hostnames", "gateway", "rolling", "traffic", "connections")
+_ONLY_OF_ENGINES: t.Final = ("storage", "storage_class", "handover")
+_QUANTITY: t.Final = re.compile(r"[1-9][0-9]*(\.[0-9]+)?([kMGTPE]i?)?")
 _NUMBERS: t.Final = {
     "port": (1, 65535),
     "replicas": (1, 1000),
@@ -120,6 +146,9 @@ def catalogue_problems(services: t.Any, gate_profiles: Mapping[str, t.Any] | Non
     problems: list[str] = []
     for name, entry in services.items():
         problems += _entry_problems(str(name), entry, gate_profiles)
+        if isinstance(entry, Mapping) and entry.get("strategy") == "drain":
+            option = f"services.{name}.handover"
+            problems += handover_problems(option, entry.get("handover"), str(name), services)
     known = {name: entry for name, entry in services.items() if isinstance(entry, Mapping)}
     edges: dict[str, tuple[str, ...]] = {}
     for name, entry in known.items():
@@ -129,7 +158,7 @@ def catalogue_problems(services: t.Any, gate_profiles: Mapping[str, t.Any] | Non
             wanted = []
         for other in wanted:
             if other not in services:
-                problems.append(f"services.{name}.depends_on: unknown service {other}{_hint(str(other), services)}.")
+                problems.append(f"services.{name}.depends_on: unknown service {other}{hint(str(other), services)}.")
         edges[name] = tuple(other for other in wanted if other in known)
     try:
         tiers_of(edges)
@@ -144,7 +173,7 @@ def _entry_problems(name: str, entry: t.Any, gate_profiles: Mapping[str, t.Any] 
         return [f"{option}: a service name has lower-case letters, digits and hyphens, at most 52 of them."]
     if not isinstance(entry, Mapping):
         return [f"{option}: use a mapping with at least an image."]
-    problems = [f"{option}.{key}: unknown option{_hint(key, _KNOWN)}." for key in entry if key not in _KNOWN]
+    problems = [f"{option}.{key}: unknown option{hint(key, _KNOWN)}." for key in entry if key not in _KNOWN]
     image = entry.get("image")
     if not image or not isinstance(image, str):
         problems.append(f"{option}.image: missing; name the image without a tag.")
@@ -156,8 +185,7 @@ def _entry_problems(name: str, entry: t.Any, gate_profiles: Mapping[str, t.Any] 
     strategy = entry.get("strategy", "canary")
     if strategy not in STRATEGIES:
         problems.append(f"{option}.strategy: {strategy!r} is unknown; use one of {', '.join(STRATEGIES)}.")
-    problems += _steps_problems(option, entry, strategy)
-    problems += _traffic_problems(option, entry, strategy)
+    problems += _strategy_problems(option, entry, strategy)
     problems += _hpa_problems(option, entry.get("hpa"))
     problems += _config_problems(option, entry)
     problems += [
@@ -174,19 +202,16 @@ def _entry_problems(name: str, entry: t.Any, gate_profiles: Mapping[str, t.Any] 
         given = entry.get(key)
         if isinstance(given, Mapping):
             problems += [
-                f"{option}.{key}.{inner}: unknown option{_hint(inner, defaults)}."
+                f"{option}.{key}.{inner}: unknown option{hint(inner, defaults)}."
                 for inner in given
                 if inner not in defaults
             ]
     grace, prestop = entry.get("grace_s", Service.grace_s), entry.get("prestop_s", Service.prestop_s)
     if _is_int(grace, 1) and _is_int(prestop, 0) and int(grace) <= int(prestop):
         problems.append(f"{option}.grace_s: {grace} leaves no time after prestop_s ({prestop}) to finish requests.")
-    if entry.get("connections") is not None:
-        problem = query_problem(entry["connections"], strategy)
-        problems += [f"{option}.connections: {problem}."] if problem else []
     profile = entry.get("gate_profile", "default")
     if gate_profiles is not None and profile not in gate_profiles:
-        problems.append(f"{option}.gate_profile: unknown profile {profile}{_hint(str(profile), gate_profiles)}.")
+        problems.append(f"{option}.gate_profile: unknown profile {profile}{hint(str(profile), gate_profiles)}.")
     return problems
 
 
@@ -200,6 +225,41 @@ def _steps_problems(option: str, entry: Mapping[str, t.Any], strategy: str) -> l
     if not sound or sorted({int(step) for step in steps}) != [int(step) for step in steps] or int(steps[-1]) != 100:
         return [f"{option}.steps: {steps!r} does not rise from at least 1 to 100."]
     return []
+
+
+def _strategy_problems(option: str, entry: Mapping[str, t.Any], strategy: str) -> list[str]:
+    """What the strategy has no use for, or cannot work with."""
+    if strategy == "drain":
+        return _engine_problems(option, entry)
+    found = [f"{option}.{key}: only for strategy drain." for key in _ONLY_OF_ENGINES if entry.get(key) is not None]
+    found += _steps_problems(option, entry, strategy)
+    found += _traffic_problems(option, entry, strategy)
+    if entry.get("connections") is not None:
+        problem = query_problem(entry["connections"], strategy)
+        found += [f"{option}.connections: {problem}."] if problem else []
+    return found
+
+
+def _engine_problems(option: str, entry: Mapping[str, t.Any]) -> list[str]:
+    problems = [
+        f"{option}.{key}: not for strategy drain, which has one pod and hands over by the epoch record."
+        for key in (*_NOT_OF_ENGINES, "probe_url")
+        if entry.get(key) is not None
+    ]
+    storage, env = entry.get("storage"), entry.get("env")
+    if storage is None and not entry.get("template"):
+        problems.append(f"{option}.storage: missing; say how large the volume of each slot is, for example 10Gi.")
+    elif storage is not None and not _QUANTITY.fullmatch(str(storage)):
+        problems.append(f"{option}.storage: {storage!r} is no size such as 10Gi.")
+    if not isinstance(entry.get("storage_class") or "", str):
+        problems.append(f"{option}.storage_class: use the name of a StorageClass.")
+    return problems + [
+        f"{option}.{key}.{name}: the release sets it."
+        for key, given in (("env", env), ("config", entry.get("config")))
+        if isinstance(given, Mapping)
+        for name in given
+        if name in ENGINE_VARIABLES
+    ]
 
 
 def _traffic_problems(option: str, entry: Mapping[str, t.Any], strategy: str) -> list[str]:
@@ -233,7 +293,7 @@ def _hpa_problems(option: str, hpa: t.Any) -> list[str]:
     if not isinstance(hpa, Mapping):
         return [f"{option}.hpa: use a mapping with min and max."]
     known = [field.name for field in dataclasses.fields(Hpa)]
-    problems = [f"{option}.hpa.{key}: unknown option{_hint(key, known)}." for key in hpa if key not in known]
+    problems = [f"{option}.hpa.{key}: unknown option{hint(key, known)}." for key in hpa if key not in known]
     for key in known:
         if key in hpa and not _is_int(hpa[key], 1):
             problems.append(f"{option}.hpa.{key}: {hpa[key]!r} is not a number from 1.")
@@ -277,6 +337,12 @@ def _service(name: str, entry: Mapping[str, t.Any]) -> Service:
     for key in _NUMBERS:
         if key in values:
             values[key] = int(values[key])
+    if strategy == "drain":
+        # An eviction must not stop trading behind everybody's back: its engine is handed over first.
+        values = {"replicas": 1, "pdb": {"max_unavailable": 0}, **values}
+        values["handover"] = parsed_handover(values.get("handover"))
+    if "storage" in values:
+        values["storage"] = str(values["storage"])
     for key, defaults in (("probes", PROBES), ("circuit_breaker", CIRCUIT_BREAKER), ("rolling", ROLLING)):
         values[key] = {**defaults, **values.get(key, {})}
     values["env"] = {str(key): str(value) for key, value in values.get("env", {}).items()}
@@ -295,9 +361,3 @@ def _is_int(value: t.Any, low: int, high: int | None = None) -> bool:
     except ValueError:
         return False
     return number >= low and (high is None or number <= high)
-
-
-def _hint(word: str, known: t.Iterable[str]) -> str:
-    names = [str(name) for name in known]
-    close = difflib.get_close_matches(str(word), names, n=1)
-    return f"; did you mean {close[0]}?" if close else f" (known: {', '.join(sorted(names))})"

@@ -17,19 +17,24 @@ from collections.abc import Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue import gates
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.connections import watched
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.handover import (
+    finish_options,
+    gateway_problem,
+    handover_options,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.manifests import (
     DIGEST_ANNOTATION,
     NAME_LABEL,
     digest,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import SLOTS, TRAFFIC, Service
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.plan_traffic import traffic_problem
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.tiers import tiers_of
 
 JsonObject = dict[str, t.Any]
 Manifests = Mapping[str, Mapping[str, list[JsonObject]]]
 
 _HPA: t.Final = {"api_version": "autoscaling/v2", "kind": "HorizontalPodAutoscaler"}
-_DEPLOYMENT: t.Final = {"api_version": "apps/v1", "kind": "Deployment"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +57,14 @@ class Move:
         return self.source == self.target
 
     @property
+    def handed_over(self) -> bool:
+        """Whether an engine that trades hands its book over to the other slot."""
+        return self.service.is_engine and _has_way_back(self)
+
+    @property
     def workload(self) -> JsonObject:
         return {
-            "kind": "Deployment",
+            "kind": self.service.workload,
             "name": f"{self.service.name}-{self.target}",
             "min_ready": self.count,
             "service": self.service.name,
@@ -97,15 +107,28 @@ def deploy_plan(
     for name, version in versions.items():
         service = services[name]
         state = (situation.before.get("services") or {}).get(name) or {}
-        problem = _split(name, state, situation.region) or _other_way(service, situation)
+        problem = traffic_problem(service, situation.before)
         if problem:
             problems.append(problem)
             continue
         move = _move(service, version, state)
         if not _is_there(move, situation):
             moves.append(move)
+    problems += _unseen_handovers(moves, situation)
     order = tiers_of({name: service.depends_on for name, service in services.items()})
     return make_plan(moves, order, order, situation), problems
+
+
+def _unseen_handovers(moves: Sequence[Move], situation: Situation) -> list[str]:
+    """A sentence for each engine that would wait in vain for a gateway. Every idle slot is brought up before the first
+    step, so gateways of the same release are there by then."""
+    states = (situation.before.get("services") or {}).items()
+    slots = {name: (state.get("slots") or {}).values() for name, state in states}
+    up = {name for name, found in slots.items() if any(int(slot.get("replicas") or 0) for slot in found)}
+    up |= {move.service.name for move in moves}
+    engines = [move.service for move in moves if move.handed_over]
+    found = (gateway_problem(engine.handover, engine.name, up) for engine in engines)
+    return [f"{situation.region}: {problem}" for problem in found if problem]
 
 
 def make_plan(
@@ -134,6 +157,7 @@ def make_plan(
                 "source": move.source,
                 "target": move.target,
                 "count": move.count,
+                "handover": move.handed_over,
             }
             for move in moves
         },
@@ -146,36 +170,11 @@ def make_plan(
             "fields": [field for move in moves for field in _finish(move, situation)],
             "standby": [field for move in moves for field in _standby(move, situation)],
             "connections": [entry for move in moves for entry in _connections(move, situation)],
+            "engines": [_finished(move) for move in moves if move.handed_over],
             "services": [move.service.name for move in moves],
         },
     }
     return gates.split_false_alarm(plan, situation.regions)
-
-
-def _split(name: str, state: Mapping[str, t.Any], region: str) -> str | None:
-    weights = {slot: weight for slot, weight in (state.get("weights") or {}).items() if weight}
-    if len(weights) < 2:
-        return None
-    shares = " and ".join(f"{weight} % {slot}" for slot, weight in sorted(weights.items()))
-    return f"{region}: the route {name} is split ({shares}); give all traffic to one slot first."
-
-
-def traffic_of(name: str, document: Mapping[str, t.Any]) -> str | None:
-    """What gives the traffic to the slots now, as the catalogue's `traffic` says it; None without any."""
-    if ((document.get("services") or {}).get(name) or {}).get("weights") is None:
-        return None
-    kinds = {obj["kind"] for obj in document.get("objects") or [] if obj["metadata"]["name"] == name}
-    return next((traffic for traffic, kind in TRAFFIC.items() if kind in kinds), None)
-
-
-def _other_way(service: Service, situation: Situation) -> str | None:
-    now = traffic_of(service.name, situation.before)
-    if now in (None, service.traffic):
-        return None
-    return (
-        f"{situation.region}: {TRAFFIC[str(now)]} {service.name} has the traffic, and the catalogue says traffic: "
-        f"{service.traffic}; move its users over by hand and remove it first, or say traffic: {now}."
-    )
 
 
 def _move(service: Service, version: str, state: Mapping[str, t.Any]) -> Move:
@@ -187,7 +186,7 @@ def _move(service: Service, version: str, state: Mapping[str, t.Any]) -> Move:
         return Move(service, version, None, None, SLOTS[0], floor)
     target = source if service.strategy == "rolling" else SLOTS[1 - SLOTS.index(source)]
     # The catalogue may ask for more than runs now; less is the HPA's business after the release.
-    count = max(int(live.get("replicas") or 0), floor)
+    count = floor if service.is_engine else max(int(live.get("replicas") or 0), floor)
     return Move(service, version, live.get("version"), source, target, count)
 
 
@@ -195,7 +194,7 @@ def _is_there(move: Move, situation: Situation) -> bool:
     """Whether the live slot already is what the release would make of it."""
     if move.source is None or move.was != move.version:
         return False
-    live = situation.find("Deployment", f"{move.service.name}-{move.source}")
+    live = situation.find(move.service.workload, f"{move.service.name}-{move.source}")
     noted = ((live or {}).get("metadata", {}).get("annotations") or {}).get(DIGEST_ANNOTATION)
     return noted is not None and noted == _digest(move, situation)
 
@@ -210,7 +209,7 @@ def objects_of(move: Move, situation: Situation) -> list[JsonObject]:
     found: list[JsonObject] = []
     for manifest in situation.manifests[move.service.name][move.target]:
         obj = copy.deepcopy(manifest)
-        if obj["kind"] == "Deployment":
+        if obj["kind"] == move.service.workload:
             annotations = obj["metadata"].setdefault("annotations", {})
             annotations.setdefault(DIGEST_ANNOTATION, _digest(move, situation))
         if obj["kind"] == "HorizontalPodAutoscaler":
@@ -226,13 +225,14 @@ def objects_of(move: Move, situation: Situation) -> list[JsonObject]:
     return found
 
 
-def _scale(name: str, count: int) -> JsonObject:
-    return {**_DEPLOYMENT, "name": name, "path": "spec.replicas", "value": count}
+def _scale(move: Move, slot: str, count: int) -> JsonObject:
+    workload = {"api_version": "apps/v1", "kind": move.service.workload, "name": f"{move.service.name}-{slot}"}
+    return {**workload, "path": "spec.replicas", "value": count}
 
 
 def _held(move: Move, situation: Situation) -> list[JsonObject]:
     """Fields of a service that hold its scale during the release: target up, no HPA down."""
-    return [_scale(f"{move.service.name}-{move.target}", move.count), *source_held(move, situation)]
+    return [_scale(move, move.target, move.count), *source_held(move, situation)]
 
 
 def source_held(move: Move, situation: Situation) -> list[JsonObject]:
@@ -268,7 +268,7 @@ def _standby(move: Move, situation: Situation) -> list[JsonObject]:
         return []
     old = f"{move.service.name}-{move.source}"
     hpa = situation.find("HorizontalPodAutoscaler", old)
-    return [*(_free(old, hpa["spec"]) if hpa is not None else ()), _scale(old, 0)]
+    return [*(_free(old, hpa["spec"]) if hpa is not None else ()), _scale(move, move.source, 0)]
 
 
 def _connections(move: Move, situation: Situation) -> list[JsonObject]:
@@ -314,9 +314,7 @@ def _gate(moves: Sequence[Move], situation: Situation, observe_key: str | None, 
                 checks.setdefault(kind, []).extend(found)
     # A way back never trips: that would send everybody to the version it leaves. It stops as stuck instead.
     back = [
-        _trip(move, situation.catalogue)
-        for move in moves
-        if trip and situation.gated_on_metrics and _has_way_back(move)
+        _trip(move, situation.catalogue) for move in moves if trip and situation.gated_on_metrics and _is_shifted(move)
     ]
     return gates.gate_options(
         _profiles(moves, situation),
@@ -329,6 +327,11 @@ def _gate(moves: Sequence[Move], situation: Situation, observe_key: str | None, 
 
 def _has_way_back(move: Move) -> bool:
     return move.source is not None and not move.in_place
+
+
+def _is_shifted(move: Move) -> bool:
+    """Whether its traffic moves by weights: an engine's does not."""
+    return _has_way_back(move) and not move.service.is_engine
 
 
 def _trip(move: Move, catalogue: Mapping[str, Service]) -> JsonObject:
@@ -364,7 +367,7 @@ def _prepare(moves: list[Move], situation: Situation) -> JsonObject:
         "fields": [field for move in moves for field in _held(move, situation)],
         "allow_live": False,
         "gate": _gate(moves, situation, None, trip=False),
-        "routes": [_route(move, 100) for move in moves if move.first],
+        "routes": [_route(move, 100) for move in moves if move.first and not move.service.is_engine],
         "probes": [
             {
                 "name": move.service.name,
@@ -373,7 +376,7 @@ def _prepare(moves: list[Move], situation: Situation) -> JsonObject:
                 "version": move.version,
             }
             for move in moves
-            if not move.first
+            if _is_shifted(move)
         ],
     }
 
@@ -393,7 +396,7 @@ def _steps(tier: list[Move], situation: Situation) -> list[JsonObject]:
                 "gate": _gate(rolling, situation, "step_s", trip=False),
             }
         )
-    shifted = [move for move in tier if _has_way_back(move)]
+    shifted = [move for move in tier if _is_shifted(move)]
     for position in range(max((len(move.service.steps) for move in shifted), default=0)):
         moving = [move for move in shifted if position < len(move.service.steps)]
         shares = {move.service.steps[position] for move in moving}
@@ -411,7 +414,27 @@ def _steps(tier: list[Move], situation: Situation) -> list[JsonObject]:
                 "gate": _gate(shifted, situation, "step_s", trip=True),
             }
         )
-    return steps
+    return steps + [_handover(move, situation) for move in tier if move.handed_over]
+
+
+def _handover(move: Move, situation: Situation) -> JsonObject:
+    """The step of one engine. After weights of the same tier: they are back in an instant when it fails."""
+    service = move.service
+    reason = f"{'upgrade' if situation.gated_on_metrics else 'return'} to {move.version}"
+    slots = (str(move.source), move.target)
+    return {
+        "name": f"{service.name} handover",
+        "objects": [],
+        "fields": [],
+        "allow_live": False,
+        "routes": [],
+        "handover": handover_options(service.handover, service.name, service.port, slots, reason),
+        "gate": _gate([move], situation, "step_s", trip=False),
+    }
+
+
+def _finished(move: Move) -> JsonObject:
+    return finish_options(move.service.handover, move.service.name, move.service.port, move.target)
 
 
 def _bake(moves: list[Move], situation: Situation) -> list[JsonObject]:

@@ -21,10 +21,14 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.pl
     make_plan,
     service_of,
     source_held,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.plan_traffic import (
+    engine_problem,
     traffic_of,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.tiers import tiers_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import is_config, referenced
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import WORKLOADS
 
 JsonObject = dict[str, t.Any]
 
@@ -50,6 +54,7 @@ def rollback_plan(
     """
     moves: list[Move] = []
     manifests: dict[str, dict[str, list[JsonObject]]] = {}
+    problems: list[str] = []
     for name, recorded in (revision.get("services") or {}).items():
         then = recorded.get("live_slot")
         if then is None or (only and name not in only):
@@ -60,13 +65,18 @@ def rollback_plan(
         slot = recorded["slots"][then]
         if now is not None and was == slot["version"] and _mark(before, name, now) == _mark(revision, name, then):
             continue
-        manifests[name] = {slot: _as_slot(revision, name, then, slot) for slot in SLOTS}
+        manifests[name] = {slot: as_slot(revision, name, then, slot) for slot in SLOTS}
         service = services.get(name) or Service(name=name, image="")
-        service = dataclasses.replace(service, steps=(100,), traffic=traffic_of(name, before) or service.traffic)
+        problem = engine_problem(service, before, revision)
+        if problem is not None:
+            problems.append(problem)
+            continue
+        if not service.is_engine:
+            service = dataclasses.replace(service, steps=(100,), traffic=traffic_of(name, before) or service.traffic)
         target = SLOTS[0] if now is None else SLOTS[1 - SLOTS.index(now)]
         live_count = int(((state.get("slots") or {}).get(now) or {}).get("replicas") or 0)
         # Never below the live count: the load is there already.
-        count = max(live_count, int(slot.get("replicas") or 0), 1)
+        count = 1 if service.is_engine else max(live_count, int(slot.get("replicas") or 0), 1)
         moves.append(Move(service, str(slot["version"]), was, now, target, count))
     situation = Situation(before, manifests, profiles, gated_on_metrics=False)
     tiers = tiers_of({name: service.depends_on for name, service in services.items()})
@@ -76,7 +86,7 @@ def rollback_plan(
     # Only a service without a route is waited for by the tiers above it: it gets one when it is up.
     prepare = [*tiers, strangers] if any(move.first for move in moves) else together
     strange = [name for name in only if name not in (revision.get("services") or {})]
-    problems = [f"rollback_services: the revision knows no service {', '.join(strange)}."] if strange else []
+    problems += [f"rollback_services: the revision knows no service {', '.join(strange)}."] if strange else []
     plan = make_plan(moves, prepare, together, situation)
     if moves and all(_is_warm(move, situation, standby) for move in moves):
         plan = _shift_first(plan, [field for move in moves for field in source_held(move, situation)])
@@ -93,13 +103,13 @@ def _is_warm(move: Move, situation: Situation, standby: Mapping[str, t.Any] | No
     if move.source is None:
         return False
     slot = situation.before["services"][move.service.name]["slots"].get(move.target) or {}
-    if name not in {field["name"] for field in (standby or {}).get("fields") or [] if field["kind"] == "Deployment"}:
+    if name not in {field["name"] for field in (standby or {}).get("fields") or [] if field["kind"] in WORKLOADS}:
         return False
     if slot.get("version") != move.version:
         return False
     if min(int(slot.get(key) or 0) for key in ("replicas", "ready_replicas")) < move.count:
         return False
-    stands = _as_slot(situation.before, move.service.name, move.target, move.target)
+    stands = as_slot(situation.before, move.service.name, move.target, move.target)
     wanted = situation.manifests[move.service.name][move.target]
     hpas = [obj["spec"] for obj in stands if obj["kind"] == "HorizontalPodAutoscaler"]
     held = all(int(spec.get("minReplicas", 1)) >= move.count and _policy(spec) == "Disabled" for spec in hpas)
@@ -115,7 +125,7 @@ def _content(objects: Collection[JsonObject]) -> dict[tuple[str, str], JsonObjec
     found = {}
     for obj in objects:
         kept = copy.deepcopy({key: value for key, value in obj.items() if key != "metadata"})
-        if obj["kind"] == "Deployment":
+        if obj["kind"] in WORKLOADS:
             kept["mark"] = (obj["metadata"].get("annotations") or {}).get(DIGEST_ANNOTATION)
         if obj["kind"] == "HorizontalPodAutoscaler":
             for key in ("minReplicas", "maxReplicas"):
@@ -126,28 +136,29 @@ def _content(objects: Collection[JsonObject]) -> dict[tuple[str, str], JsonObjec
 
 
 def _shift_first(plan: JsonObject, held: list[JsonObject]) -> JsonObject:
-    """The plan whose only step begins with the traffic. The slot that loses it is held afterwards: nobody needs its
-    pods any more, and what takes the traffic is held by its standby. Its scale is not written, for its HPA may have
-    made it larger since."""
-    (step,) = plan["steps"]
+    """The plan that begins with the traffic. The slot that loses it is held afterwards: nobody needs its pods any more,
+    and what takes the traffic is held by its standby. Its scale is not written, for its HPA may have made it larger
+    since. Engines have no weights: theirs is the next step."""
+    routes = [route for step in plan["steps"] for route in step["routes"]]
+    shifted = [step for step in plan["steps"] if step["routes"]]
     return {
         **plan,
-        "warm": {"name": step["name"], "routes": step["routes"]},
+        "warm": {"name": (shifted or plan["steps"])[0]["name"], "routes": routes},
         "prepare": [],
-        "steps": [{**step, "routes": [], "fields": held}],
+        "steps": [{**step, "routes": [], "fields": held} if step["routes"] else step for step in plan["steps"]],
         "cold": {"prepare": plan["prepare"], "steps": plan["steps"]},
     }
 
 
 def _mark(document: Mapping[str, t.Any], name: str, slot: str) -> str | None:
     for obj in document.get("objects") or []:
-        if obj["kind"] == "Deployment" and obj["metadata"]["name"] == f"{name}-{slot}":
+        if obj["kind"] in WORKLOADS and obj["metadata"]["name"] == f"{name}-{slot}":
             return t.cast("str | None", (obj["metadata"].get("annotations") or {}).get(DIGEST_ANNOTATION))
     return None
 
 
-def _as_slot(revision: Mapping[str, t.Any], name: str, then: str, slot: str) -> list[JsonObject]:
-    """The recorded manifests of the slot that was live, moved to the slot that is free now."""
+def as_slot(revision: Mapping[str, t.Any], name: str, then: str, slot: str) -> list[JsonObject]:
+    """The recorded manifests of the slot that was live, moved to that slot: for applying, so without a scale."""
     found = []
     live = [obj for obj in revision.get("objects") or [] if obj["metadata"]["name"] == f"{name}-{then}"]
     used = referenced(live, "ConfigMap")
@@ -167,7 +178,7 @@ def _as_slot(revision: Mapping[str, t.Any], name: str, then: str, slot: str) -> 
         for key in ("resourceVersion", "uid", "generation", "creationTimestamp", "managedFields"):
             moved["metadata"].pop(key, None)
         moved.pop("status", None)
-        if moved["kind"] == "Deployment":
+        if moved["kind"] in WORKLOADS:
             moved["spec"].pop("replicas", None)
             (moved["metadata"].get("annotations") or {}).pop("deployment.kubernetes.io/revision", None)
         if moved["kind"] == "Service":
@@ -178,11 +189,13 @@ def _as_slot(revision: Mapping[str, t.Any], name: str, then: str, slot: str) -> 
 
 
 def _recolour(value: t.Any, name: str, then: str, slot: str) -> t.Any:
-    """Names, slot labels and PINCEX_SLOT of one slot become those of the other."""
+    """Names, slot labels and PINCEX_SLOT of one slot become those of the other. What names the other slot, as an engine
+    does its peer, names this one then."""
     if isinstance(value, dict):
         if value.get("name") == "PINCEX_SLOT":
             return {**value, "value": slot}
         return {key: slot if key == SLOT_LABEL else _recolour(inner, name, then, slot) for key, inner in value.items()}
     if isinstance(value, list):
         return [_recolour(inner, name, then, slot) for inner in value]
-    return f"{name}-{slot}" if value == f"{name}-{then}" else value
+    swapped = {f"{name}-{then}": f"{name}-{slot}", f"{name}-{slot}": f"{name}-{then}"}
+    return swapped.get(value, value) if isinstance(value, str) else value

@@ -62,8 +62,12 @@ def recovery_action(
         apart = _apart(name, header, fleet or {}, journals or {})
         return _action(action, _ended(header) + apart, header.get("number"))
     release = f"{header['kind']} {header['id']} of {header.get('by', 'unknown')}"
-    if header["kind"] == "standby":
-        return _action("standby", f"{release} was interrupted", header.get("number"))
+    if header["kind"] in ("standby", "maintenance"):
+        why = f"{release} was interrupted"
+        if header["kind"] == "maintenance":
+            # What was before is in its record, which stands: an operator decides which way to go on.
+            why += "; go on with maintenance.yml -e state=entered, or leave with -e state=left"
+        return _action(str(header["kind"]), why, header.get("number"))
     known = _known(str(header["id"]), fleet or {})
     decision = given or known.get("decision")
     if not decision and fleet is None:
@@ -92,12 +96,12 @@ def _behind(name: str, region: Journal, fleet: Journal, journals: Mapping[str, J
     missed = _missed(name, region, fleet)
     if missed is None:
         return None
-    revision, services = _way_of(str(missed["id"]), journals)
+    revision, services = _way_of(str(missed["id"]), fleet, journals)
     why = f"rollback {missed['id']} went without it"
     if revision is None:
         why += (
-            ", and no region of this run tells to which revision; run recover.yml without --limit, or bring it up with "
-            f"deploy.yml or rollback.yml --limit {name}"
+            ", and neither the fleet nor a region of this run tells to which revision; run recover.yml without "
+            f"--limit, or bring it up with deploy.yml or rollback.yml --limit {name}"
         )
     return {**_action("behind", why, None), "revision": revision, "services": services}
 
@@ -115,10 +119,10 @@ def _missed(name: str, region: Journal, fleet: Journal) -> Journal | None:
     return None
 
 
-def _way_of(release_id: str, journals: Mapping[str, Journal | None]) -> tuple[int | None, list[str]]:
+def _way_of(release_id: str, fleet: Journal, journals: Mapping[str, Journal | None]) -> tuple[int | None, list[str]]:
     """The revision that a rollback went to, and the services that it moved, as the regions that still stand on it say.
 
-    The history does not tell: it has the number that the rollback made.
+    Without any of them, as in a run with --limit, the fleet tells: its open release, or its history.
     """
     target: int | None = None
     services: set[str] = set()
@@ -129,6 +133,10 @@ def _way_of(release_id: str, journals: Mapping[str, Journal | None]) -> tuple[in
         if journal is not None and header.get("id") == release_id and header.get("target") is not None:
             target = int(header["target"])
             services |= {str(service) for service in (journal.get("finish") or {}).get("services") or []}
+    if target is None:
+        for told in (fleet.get("header") or {}, *(fleet.get("revisions") or [])):
+            if told.get("id") == release_id and told.get("target") is not None:
+                return int(told["target"]), sorted(str(service) for service in told.get("changes") or {})
     return target, sorted(services)
 
 
@@ -139,7 +147,7 @@ def _apart(name: str, header: Journal, fleet: Journal, journals: Mapping[str, Jo
     finished = release.get("state") == "open" and (fleet.get("decision") or {}).get("decision") == "keep"
     if not finished or release.get("kind") != "rollback" or header.get("id") == release.get("id"):
         return ""
-    revision, _services = _way_of(str(release["id"]), journals)
+    revision, _services = _way_of(str(release["id"]), fleet, journals)
     if revision is None or name in (release.get("steps") or []):
         return ""
     run = f"rollback.yml --limit {name} -e revision={revision}"
@@ -170,7 +178,9 @@ def recovery_summary(regions: Sequence[Mapping[str, t.Any]], fleet: Journal | No
     header = (fleet or {}).get("header") or {}
     is_open = header.get("state") == "open"
     known = {str(entry["region"]) for entry in regions}
-    missing = [str(region) for region in header.get("steps") or [] if region not in known] if is_open else []
+    # A change of weights has no part in any region.
+    took_part = header.get("steps") or [] if is_open and header.get("kind") != "dns" else []
+    missing = [str(region) for region in took_part if region not in known]
     undone = ((fleet or {}).get("decision") or {}).get("decision") == "undo"
     states = "; ".join(_state(entry) for entry in regions)
     following = []
@@ -181,14 +191,16 @@ def recovery_summary(regions: Sequence[Mapping[str, t.Any]], fleet: Journal | No
         took = f"{', '.join(missing)} took part and {verb} not in this run"
         following.append(f"{took}; put {what} back, or run without --limit")
     if stuck:
-        following.append(f"run recover again for {', '.join(stuck)}")
+        # What is stuck by itself is stuck again.
+        undo = ", or with -e decision=undo to take the rollback back" if _goes_on(header, is_open, undone) else ""
+        following.append(f"run recover again for {', '.join(stuck)}{undo}")
     if away:
         following.append(f"run recover again when {', '.join(away)} answers; until then it gets no release")
     behind = {str(entry["region"]): entry.get("revision") for entry in regions if entry["verdict"] == "behind"}
     bring_up, told = _bring_up(behind, blocked=bool(problem or missing or stuck))
     following += told
     ok = not (stuck or away or problem or missing or (behind and not bring_up))
-    outcome = "taken_back" if undone else "incomplete" if away else "released"
+    outcome = "taken_back" if undone else _outcome(regions, header, away=bool(away))
     sentence = ". ".join([f"{'recovered' if ok else 'not recovered everywhere'}: {states}", *following])
     return {
         "ok": ok,
@@ -198,6 +210,21 @@ def recovery_summary(regions: Sequence[Mapping[str, t.Any]], fleet: Journal | No
         "kept": [f"kept: {line}" for entry in regions for line in entry.get("kept") or []],
         "bring_up": bring_up,
     }
+
+
+def _goes_on(header: Journal, is_open: bool, undone: bool) -> bool:
+    """Whether another recovery would try the same again."""
+    return is_open and header.get("kind") == "rollback" and not undone
+
+
+def _outcome(regions: Sequence[Mapping[str, t.Any]], header: Journal, *, away: bool) -> str:
+    """How a release ended that was to be kept. An operator may have taken it back in the regions that were left."""
+    part = header.get("steps") or []
+    verdicts = [str(entry["verdict"]) for entry in regions if not part or entry["region"] in part]
+    back = verdicts.count("taken_back")
+    if back and back == len(verdicts):
+        return "taken_back"
+    return "incomplete" if away or back else "released"
 
 
 def _bring_up(behind: Mapping[str, int | None], *, blocked: bool) -> tuple[list[str], list[str]]:

@@ -10,6 +10,11 @@ import difflib
 import typing as t
 from collections.abc import Mapping, Sequence
 
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.dns_options import dns_problems
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.evacuation import (
+    evacuation_problems,
+    wave_sizes,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.gates import KINDS, profile_problems
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import VERSION, catalogue_problems
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.windows import (
@@ -53,6 +58,11 @@ def request_problems(request: Mapping[str, t.Any]) -> list[str]:
                 f"for its neighbours before it is taken back; pass --forks {largest} or more, or make release_waves "
                 "smaller."
             )
+    if request.get("kind") == "deploy":
+        weights = dns_problems(request)
+        if not (weights or wave_problems(waves)) and request.get("dns"):
+            weights = evacuation_problems(request, without_regions(request.get("without"), request.get("hosts") or []))
+        problems += weights
     if not request.get("fleet"):
         problems.append("inventory: group fleet is empty; it names the cluster that keeps the fleet's journal.")
     return problems
@@ -62,6 +72,8 @@ def request_warnings(request: Mapping[str, t.Any]) -> list[str]:
     """What is allowed and hardly meant, and the windows that are passed. A way back is gated on readiness anyway."""
     warnings = _passed_windows(request) if _only_warned(request) else []
     if request.get("kind") != "deploy":
+        # Nobody's way back waits for weights that nobody can read.
+        warnings += dns_problems(request)
         forks, regions = int(request.get("forks") or 5), len(request.get("regions") or [])
         waits = f"--forks: {forks} is less than the {regions} regions, so some go back after others."
         return [*warnings, waits] if forks < regions else warnings
@@ -246,15 +258,8 @@ def _wave_is_sound(wave: t.Any) -> bool:
 
 
 def largest_wave(waves: Sequence[t.Any], regions: int) -> int:
-    """How many regions are busy at once, counted as Ansible's `serial` counts: the last entry repeats."""
-    largest, left, position = 0, regions, 0
-    while left > 0:
-        wave = str(waves[min(position, len(waves) - 1)])
-        size = max(1, int(wave[:-1]) * regions // 100) if wave.endswith("%") else int(wave)
-        largest = max(largest, min(size, left))
-        left -= size
-        position += 1
-    return largest
+    """How many regions are busy at once."""
+    return max(wave_sizes(waves, regions), default=0)
 
 
 def pick_revision(history: Sequence[Mapping[str, t.Any]], wanted: t.Any) -> tuple[int | None, str | None]:

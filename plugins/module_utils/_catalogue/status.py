@@ -51,6 +51,10 @@ def region_status(
     release = open_release(journal)
     if release is not None:
         told = [f"{told_open(release)}, so what differs may be its work", *told]
+    maintenance = journal.get("maintenance")
+    if maintenance is not None:
+        sentence = str(maintenance["sentence"]).removeprefix(f"{region} is ")
+        told = [f"{sentence}; what differs may be its work", *told]
     return {
         "region": region,
         "problem": None,

@@ -30,7 +30,8 @@ def failure_reason(result: t.Any, task: str = "") -> str:
     for inner in result.get("results") or []:
         if isinstance(inner, Mapping) and inner.get("failed"):
             return failure_reason(inner, task)
-    for key in ("reason", "msg"):
+    # What has invariants says of them why they hold; why it failed is another matter.
+    for key in ("msg", "reason") if "invariants" in result else ("reason", "msg"):
         text = str(result.get(key) or "").strip()
         if text:
             return text
@@ -46,7 +47,7 @@ def summarise(kind: str, decision: str | None, regions: Sequence[Mapping[str, t.
     if any(verdict == "refused" for verdict in verdicts.values()):
         return {"ok": False, "outcome": "refused", "sentence": f"the {what} was refused: {reason}"}
     if stuck:
-        return {"ok": False, "outcome": "stuck", "sentence": f"the {what} is stuck in {_stuck_states(regions)}"}
+        return {"ok": False, "outcome": "stuck", "sentence": f"the {what} is stuck in {_stuck_states(kind, regions)}"}
     if decision == "undo":
         return {"ok": False, "outcome": "taken_back", "sentence": f"the {what} was taken back: {reason}"}
     if decision is None:
@@ -113,12 +114,20 @@ def standing_decision(kind: str, release_id: str, journal: Mapping[str, t.Any]) 
 def _planned(entry: Mapping[str, t.Any]) -> str:
     """What the plan of a region would do: `us-east-1: core-api v1 -> v2`."""
     moves = entry.get("services") or {}
-    texts = [f"{name} {move.get('was') or 'nothing'} -> {move['version']}" for name, move in moves.items()]
+    texts = [
+        f"{name} {move.get('was') or 'nothing'} -> {move['version']}"
+        + (f" by a handover from {name}-{move['source']} to {name}-{move['target']}" if move.get("handover") else "")
+        for name, move in moves.items()
+    ]
     return f"{entry['region']}: {', '.join(texts)}" if texts else ""
 
 
-def _stuck_states(regions: Sequence[Mapping[str, t.Any]]) -> str:
-    """Why each region is stuck, in its own words, how the others stand, and what goes on from there."""
+def _stuck_states(kind: str, regions: Sequence[Mapping[str, t.Any]]) -> str:
+    """Why each region is stuck, in its own words, how the others stand, and what goes on from there. Without a word of
+    an operator a recovery goes on with a way back, and some cannot go on."""
+    run = "run recover.yml"
+    if kind == "rollback":
+        run += ", or recover.yml -e decision=undo to take the rollback back"
     stuck, others, fleet = [], [], []
     for entry in regions:
         region, verdict = entry["region"], entry.get("verdict")
@@ -130,7 +139,7 @@ def _stuck_states(regions: Sequence[Mapping[str, t.Any]]) -> str:
             others.append(f"{region} is {verdict}" + (f" ({reason})" if reason else ""))
         elif reason:
             fleet.append(f"{region}: {reason}")
-    return "; ".join(["; in ".join(stuck), *([", ".join(others)] if others else []), *fleet, "run recover.yml"])
+    return "; ".join(["; in ".join(stuck), *([", ".join(others)] if others else []), *fleet, run])
 
 
 def _leading_reason(regions: Sequence[Mapping[str, t.Any]]) -> str:

@@ -31,6 +31,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.lease import Lease
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.maintenance import refuse_maintenance
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import (
     BROKEN,
@@ -47,6 +48,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store i
 __all__ = ["Change", "Decision", "Entry", "FleetRef", "Journal", "ReleaseRef"]
 
 JOURNAL_NAME: t.Final = "pincex-release-journal"
+#: The name of the fleet where regions have theirs.
+FLEET: t.Final = "fleet"
 JOURNAL_LABEL: t.Final = "pincex.io/release-journal"
 #: Keys of the fleet's journal that say where a region is.
 _PLACE: t.Final = "at-"
@@ -105,7 +108,8 @@ def before_of(data: Data, region: str) -> JsonObject | None:
 
 def finish_of(data: Data, region: str) -> JsonObject:
     """What is left to do when the release is kept: `fields` before it ends, `standby` fields after the warm standby,
-    the `connections` to count before these, and the `services` that it moved. Raises ReleaseError of kind `journal`."""
+    the `connections` to count before these, the `services` that it moved, and the `engines` that are told of the end
+    of the standby, if there are any. Raises ReleaseError of kind `journal`."""
     empty: JsonObject = {"fields": [], "standby": [], "connections": [], "services": []}
     return {**empty, **_unpacked(data, "finish", region)} if "finish" in data else empty
 
@@ -119,7 +123,7 @@ def _unpacked(data: Data, key: str, region: str) -> JsonObject:
 
 def standby_of(data: Data) -> JsonObject | None:
     """The warm standby that has not ended: `release`, `until` (unix seconds), `fields`, and the `connections` to count
-    before these (`service`, `slot`, `query`; none in a record that is older than they are)."""
+    before these (`service`, `slot`, `query`; none in a record that is older than they are). `engines` as above."""
     return {"connections": [], **json.loads(data["standby"])} if "standby" in data else None
 
 
@@ -203,13 +207,19 @@ class Journal:
         """Whether this task may write now: asked immediately before every write, and by every gate while it waits.
 
         Raises LockLost when the lease or the controller is gone, Undone when the fleet has decided so, and without a
-        release Refused when an unfinished one is in the way. Renews the lease when it is due.
+        release Refused when an unfinished one or a maintenance is in the way. Renews the lease when it is due.
         """
         release = self.release
         if release is None:
-            refuse_unfinished(self._store.read(), self.kube.region)
+            data = self._store.read()
+            refuse_unfinished(data, self.kube.region)
+            refuse_maintenance(data, self.kube.region)
             return
         must_be_controlled(release, self.kube.region)
+        if self._is_apart(release):
+            # It holds the fleet's lease and none here: a gate may look, and `intend` refuses every write.
+            self.look_at_fleet()
+            return
         try:
             self._lease.hold(release.holder, release.token, release.renew_s, renew=not self.check_mode)
         except ApiError as error:
@@ -222,6 +232,10 @@ class Journal:
             # Short, and it must not wait for a fleet that does not answer.
             return
         self.look_at_fleet()
+
+    def _is_apart(self, release: ReleaseRef) -> bool:
+        """Whether this is a region, and the release a change of weights, which is the fleet's alone."""
+        return release.kind == "dns" and self.kube.region != FLEET
 
     def look_at_fleet(self) -> None:
         """The fleet's part of `guard`: also for a pause in which the region does not answer."""
@@ -259,6 +273,11 @@ class Journal:
         journaled."""
         release = self.release
         _refuse_secrets(changes)
+        if release is not None and self._is_apart(release):
+            raise Refused(
+                f"{self.kube.region}: {release.kind} {release.id} changes weights, and nothing in a region",
+                region=self.kube.region,
+            )
         if release is None or self.check_mode:
             self.guard(undoing)
             return 0

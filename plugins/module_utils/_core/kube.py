@@ -170,12 +170,14 @@ class KubeApi:
         request = Request("DELETE", self._path(ref), body=_dump(options))
         return self._json(f"delete {ref}", request, absent_ok=True, fenced=True) is not None
 
-    def may(self, verb: str, ref: Ref) -> bool:
+    def may(self, verb: str, ref: Ref, subresource: str = "") -> bool:
         """Whether our user may do that."""
         group = ref.api_version.rpartition("/")[0]
         attributes = {"verb": verb, "group": group, "resource": self._resource(ref).plural, "name": ref.name}
         if ref.namespace:
             attributes["namespace"] = ref.namespace
+        if subresource:
+            attributes["subresource"] = subresource
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",

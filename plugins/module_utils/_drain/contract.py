@@ -58,6 +58,7 @@ DEFAULT: t.Final[Mapping[Side, Mapping[str, JsonObject]]] = {
                 "follow_url": "follow.url",
                 "lag_events": "follow.lag_events",
                 "follow_error": "follow.error",
+                "follow_problem": "follow.problem",
                 "snapshot_sequence": "snapshot.sequence",
                 "snapshot_sha256": "snapshot.sha256",
             },

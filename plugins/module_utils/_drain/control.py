@@ -15,48 +15,40 @@ from collections.abc import Callable, Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.http import NoAnswer
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.redact import redact
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.contract import Call
 
-# kubernetes.client brings it.
-try:
-    import urllib3
-
-    HAVE_URLLIB3 = True
-except ImportError:
-    HAVE_URLLIB3 = False
-
 JsonObject = dict[str, t.Any]
 
-#: The lines of one bucket of a book of millions of orders.
-_LARGEST_ANSWER: t.Final = 64_000_000
 _LONGEST_REASON: t.Final = 300
 _FIRST_PAUSE_S: t.Final = 0.05
 _LONGEST_PAUSE_S: t.Final = 2.0
 
 
 class ControlError(ReleaseError):
-    """What an exchange answered, or that it did not. `kind` is one of unreachable, timeout, server, unauthorized,
-    refused, answer (it is not what the contract says) and not_offered. `status` is 0 without an answer."""
+    """What an exchange answered, or that it did not. `kind` is one of unreachable, timeout, server, gone (there is no
+    such pod), unauthorized, refused, answer (it is not what the contract says) and not_offered. `status` is 0 without
+    an answer."""
 
     def __init__(self, message: str, *, kind: str, region: str, status: int = 0) -> None:
-        retriable = kind in ("unreachable", "timeout", "server")
+        retriable = kind in ("unreachable", "timeout", "server", "gone")
         super().__init__(message, kind=kind, system="exchange", region=region, retriable=retriable)
         self.status = status
 
     @property
     def is_unsure(self) -> bool:
         """Whether what was asked for may have been done all the same."""
-        return self.kind in ("unreachable", "timeout", "server", "answer")
+        return self.kind in ("unreachable", "timeout", "server", "gone", "answer")
 
 
-class NoAnswer(Exception):
-    """There was no whole answer."""
+class NotForwarded(NoAnswer):
+    """A proxy on the way has answered in the place of the exchange. `kind` is one of ControlError."""
 
-    def __init__(self, problem: str, *, timeout: bool = False, hopeless: bool = False) -> None:
+    def __init__(self, problem: str, *, kind: str, status: int) -> None:
         super().__init__(problem)
-        self.timeout = timeout
-        self.hopeless = hopeless
+        self.kind = kind
+        self.status = status
 
 
 class Transport(t.Protocol):
@@ -66,54 +58,6 @@ class Transport(t.Protocol):
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float
     ) -> tuple[int, bytes]:
         """Status and body. Raises NoAnswer."""
-
-
-class HttpTransport:
-    """Keeps its connections: a new one with TLS costs two round trips, and between cut and open nobody trades. No
-    redirects: a token goes to one place."""
-
-    def __init__(self, clock: Clock, tls: ssl.SSLContext | None) -> None:
-        if not HAVE_URLLIB3:
-            raise ReleaseError("the Python library urllib3 is missing", kind="library", system="controller")
-        self._clock = clock
-        # Proofs and acknowledgements are asked for at the same time.
-        self._pool = urllib3.PoolManager(retries=False, ssl_context=tls, maxsize=4)
-
-    def send(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float
-    ) -> tuple[int, bytes]:
-        end = self._clock.monotonic() + timeout_s
-        try:
-            answer = self._pool.request(
-                method,
-                url,
-                body=body,
-                headers=dict(headers),
-                timeout=urllib3.Timeout(connect=min(3.0, timeout_s), read=timeout_s),
-                redirect=False,
-                preload_content=False,
-            )
-            found = bytearray()
-            # read1 comes back with what is there: who sends a byte now and then never reaches the time-out of a read.
-            while part := answer.read1(65536):
-                found += part
-                if self._clock.monotonic() > end:
-                    answer.close()
-                    raise NoAnswer(f"no whole answer within {timeout_s:g} s", timeout=True)
-                if len(found) > _LARGEST_ANSWER:
-                    answer.close()
-                    raise NoAnswer("the answer is too large", hopeless=True)
-            answer.release_conn()
-        except urllib3.exceptions.SSLError as error:
-            raise NoAnswer(_plain(error), hopeless=True) from error
-        except urllib3.exceptions.NewConnectionError as error:
-            # In some versions a kind of time-out, which it is not: nobody listens, or there is no such host.
-            raise NoAnswer(_plain(error)) from error
-        except (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.ReadTimeoutError) as error:
-            raise NoAnswer(f"no answer within {timeout_s:g} s", timeout=True) from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise NoAnswer(_plain(error)) from error
-        return int(answer.status), bytes(found)
 
 
 def tls_of(given: Mapping[str, t.Any]) -> ssl.SSLContext | None:
@@ -153,9 +97,15 @@ class Exchange:
         token_file: str | None = None,
         timeout_s: float = 5.0,
         new_id: Callable[[str], str],
+        place: str | None = None,
+        returns: bool = True,
     ) -> None:
         self.name = name
         self.url = url.rstrip("/")
+        #: Where it is, for people.
+        self.place = place or self.url
+        # Whether a pod of that name comes again: the one of a StatefulSet does.
+        self._returns = returns
         self._calls = calls
         self._transport = transport
         self._clock = clock
@@ -191,7 +141,7 @@ class Exchange:
             try:
                 return self._once(made, path, content, left)
             except ControlError as error:
-                if not error.retriable:
+                if not error.retriable or (error.kind == "gone" and not self._returns):
                     raise
                 wait = pause * random.uniform(0.5, 1.0)
                 if self._clock.monotonic() + wait >= end:
@@ -205,6 +155,8 @@ class Exchange:
             headers["Content-Type"] = "application/json"
         try:
             status, body = self._transport.send(call.method, self.url + path, content, headers, timeout_s)
+        except NotForwarded as error:
+            raise self._error(f"cannot be asked for {call.name}: {error}", error.kind, error.status) from error
         except NoAnswer as error:
             kind = "tls" if error.hopeless else "timeout" if error.timeout else "unreachable"
             raise self._error(f"does not answer {call.name}: {error}", kind) from error
@@ -236,7 +188,7 @@ class Exchange:
             raise OptionError("tls.token_file", f"{self._token_file} cannot be read: {error.strerror}") from error
 
     def _error(self, problem: str, kind: str, status: int = 0) -> ControlError:
-        text = redact(f"{self._region}: {self.name} ({self.url}) {problem}")
+        text = redact(f"{self._region}: {self.name} ({self.place}) {problem}")
         return ControlError(text, kind=kind, region=self._region, status=status)
 
 
@@ -264,8 +216,3 @@ def _reason(body: bytes) -> str:
         return ""
     said = found.get("reason") or found.get("message") or found.get("error") or ""
     return f": {' '.join(str(said).split())[:_LONGEST_REASON]}" if said else ""
-
-
-def _plain(error: Exception) -> str:
-    """The last part: urllib3 puts objects and addresses in front."""
-    return str(error).rsplit(": ", maxsplit=1)[-1] or type(error).__name__

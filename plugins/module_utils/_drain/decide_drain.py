@@ -62,12 +62,23 @@ def preconditions(wanted: Wanted, seen: Seen) -> list[str]:
         until = engine.announced_until
         if until is None or until > seen.now_ms:
             ends = f" until {clock_time(until / 1000)}" if until is not None else ""
-            found.append(f"another drain is under way: {engine.name} announces {engine.announced!r}{ends}")
+            out = f"; it is {engine.mode}, and state online leads out of it" if engine.mode != "online" else ""
+            found.append(f"another drain is under way: {engine.name} announces {engine.announced!r}{ends}{out}")
     if wanted.way == "full":
         if not engine.leads:
             found.append(f"{engine.name} is {engine.role} and does not lead, so there is nothing to drain in it")
         return found + (_comparable(engine, seen.new) + _formats(engine, seen.new) if seen.new is not None else [])
     return found + _handover(wanted, seen)
+
+
+def left_behind(wanted: Wanted, seen: Seen) -> str | None:
+    """A sentence about a mode that was found and that this task does not end; None when trading is open. A full drain
+    that is killed leaves the engine in it, on purpose: nobody knows how far it had come."""
+    engine = seen.new if seen.new is not None and seen.new.leads and not seen.engine.leads else seen.engine
+    if engine.mode == "online":
+        return None
+    whose = "an earlier try of this drain left" if _is_ours(wanted, engine) else "a drain that was killed leaves"
+    return f"{engine.name} was {engine.mode} already, as {whose} it; state online leads out of it"
 
 
 def next_steps(wanted: Wanted, seen: Seen) -> tuple[str, ...]:
@@ -138,10 +149,14 @@ def _handover(wanted: Wanted, seen: Seen) -> list[str]:
         found.append(f"{old.name} and {new.name} both say that they lead")
     elif not new.leads and old.role not in ("leader", "closed"):
         found.append(f"neither {old.name} ({old.role}) nor {new.name} ({new.role}) leads")
-    found += _comparable(old, new)
-    if new.follow_error:
+    if new.leads:
+        # It is past: what is left needs nothing of this.
+        return found
+    formats = _formats(old, new) + _formats(new, old)
+    if new.follow_error and not _formats(old, new):
+        # An engine that cannot read the format cannot follow either; why says its format.
         found.append(f"{new.name} cannot follow: {new.follow_error}")
-    return found + _formats(old, new) + _formats(new, old)
+    return found + _comparable(old, new) + formats
 
 
 def _comparable(one: Engine, other: Engine) -> list[str]:
@@ -188,7 +203,8 @@ def _handover_steps(wanted: Wanted, seen: Seen) -> tuple[str, ...]:
         raise AssertionError("a handover has a second engine")
     if new.leads:
         late = see_new_leader(seen.gateways, new.epoch)
-        left = {"gateways": bool(late), "follow_back": old.role != "follower"}
+        # Once the standby has ended the new engine writes what the old one cannot read, and so cannot follow.
+        left = {"gateways": bool(late), "follow_back": old.role != "follower" and not _formats(new, old)}
         return tuple(step for step, needed in left.items() if needed)
     left_out = {"announce": not wanted.announce, "follow": new.role == "follower"}
     steps = tuple(step for step in HANDOVER if not left_out.get(step))

@@ -204,7 +204,7 @@ class _Full:
             within_s=limit_s,
             sequence=self.manifest["sequence"],
             snapshot=self.manifest.get("sha256"),
-            url=task.options.peer_url,
+            url=task.peer_url(task.options.engine),
         )
         after = task.proof_of(task.steps.long(ask, "prove"))
         task.found.proofs["after"] = after
@@ -216,23 +216,14 @@ class _Full:
 
     def sessions(self, step: Step) -> None:
         task, options, limit_s = self.task, self.task.options, self.limits["sessions"]
-        before = [task.gateway_status(gateway) for gateway in task.gateways]
+        before = list(task.gateway_statuses().values())
         left: list[str] | None = None
-        if task.gateways[0].offers("close"):
-            answers = task.steps.together(
-                {
-                    gateway.url: functools.partial(
-                        gateway.ask,
-                        "close",
-                        timeout_s=limit_s,
-                        within_s=limit_s,
-                        code=_SERVICE_RESTART,
-                        waves=options.waves,
-                        jitter_s=options.jitter_s,
-                        reason=options.wanted.reason,
-                    )
-                    for gateway in task.gateways
-                },
+        if task.gateways.offer("close"):
+            told = {"waves": options.waves, "jitter_s": options.jitter_s, "reason": options.wanted.reason}
+            answers = task.gateways.ask(
+                lambda gateway: gateway.ask(
+                    "close", timeout_s=limit_s, within_s=limit_s, code=_SERVICE_RESTART, **told
+                ),
                 "sessions",
             )
             left = [_session(one) for answer in answers.values() for one in answer.get("left") or []]
@@ -242,11 +233,10 @@ class _Full:
         task.found.invariants.append(decide_proof.sessions_closed(before, left))
 
     def unready(self, step: Step) -> None:
-        if not self.task.gateways[0].offers("ready"):
+        if not self.task.gateways.offer("ready"):
             step.outcome = "not offered"
             return
-        for gateway in self.task.gateways:
-            gateway.ask("ready", ready=False)
+        self.task.gateways.ask(lambda gateway: gateway.ask("ready", ready=False))
 
     def end_badly(self, error: ReleaseError, *, past: bool) -> None:
         """Back into the old mode, while that is right; the message says which it is."""

@@ -19,7 +19,11 @@ import typing as t
 from collections.abc import Callable, Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import clock_time
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import LockLost, ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
+    ApiError,
+    LockLost,
+    ReleaseError,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain import (
     decide_budget,
     decide_drain,
@@ -28,11 +32,15 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain import
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.control import ControlError, Exchange
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.decide_drain import Seen
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.full import instants
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.intent import change_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.status import Gateway
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.steps import Step
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.task import JsonObject, Task
 
 #: How often a follower is asked whether it has the tail.
 _TAIL_PAUSE_S: t.Final = 0.01
+#: How long a gateway may be silent while nobody trades. One that is no pod cannot be told from one that is slow.
+_SILENCE_S: t.Final = 2.0
 #: How long the lines behind differing digests may be looked for while nobody trades.
 _ITEMS_S: t.Final = 1.0
 #: The old engine's clock and ours are not the same one.
@@ -76,10 +84,15 @@ def hand_over(task: Task, seen: Seen) -> None:
     names = decide_drain.next_steps(task.options.wanted, seen)
     try:
         for name in names:
+            if name == "follow_back" and handover.opened is not None:
+                # Before the old engine is asked to follow, which it may not live to do.
+                handover.look_after()
             with task.steps.step(name) as step:
                 actions[name](step)
-        if "open" in names:
-            handover.judge()
+        if handover.opened is not None:
+            task.judge()
+            with task.told():
+                task.may_go_on(_SILENCE_S)
     except ReleaseError as error:
         handover.end_badly(error)
         raise
@@ -87,13 +100,17 @@ def hand_over(task: Task, seen: Seen) -> None:
 
 class _Handover:
     def __init__(self, task: Task, seen: Seen, new: Exchange) -> None:
-        if seen.new is None:
+        endpoint = task.options.new
+        if seen.new is None or endpoint is None:
             raise AssertionError("a handover has a second engine")
         self.task = task
         self.seen = seen
+        self.before = (seen.engine, seen.new)
+        self.endpoint = endpoint
         self.old, self.new = task.engine, new
         self.names = (seen.engine.name, seen.new.name)
         self.limits = task.options.step_s
+        self.sessions: Mapping[Exchange, Gateway] = {}
         self.announced = False
         self.cut: Cut | None = None
         self.cutting = self.opening = False
@@ -111,7 +128,7 @@ class _Handover:
     def follow(self, step: Step) -> None:
         was = self.seen.new.follow_url if self.seen.new is not None else None
         with self.task.written(self.names[1], {"follows": {"before": was, "after": self.names[0]}}):
-            self.new.ask("follow", url=self.task.options.peer_url)
+            self.new.ask("follow", url=self.task.peer_url(self.task.options.engine))
         step.outcome = f"{self.names[1]} follows {self.names[0]}"
 
     def announce(self, step: Step) -> None:
@@ -130,21 +147,30 @@ class _Handover:
     def catch_up(self, step: Step) -> None:
         task, name = self.task, self.names[1]
         lag = 0
+        told: str | None = None
 
         def look() -> str | None:
-            nonlocal lag
+            nonlocal lag, told
             new, old = task.engine_status(self.new), task.engine_status(self.old)
+            if new.follow_url is not None and new.lag_events is None and told is None and not new.follow_error:
+                # It does not reach what it follows: the pod of the old engine may be another one by now.
+                told = task.peer_url(task.options.engine)
+                if told != new.follow_url:
+                    self.new.ask("follow", url=told)
+                    return f"{name} follows {told} from now on, and no more {new.follow_url}"
             if new.follow_error:
                 raise task.failed(f"{name} cannot follow: {new.follow_error}", "lag", retriable=False)
+            if new.follow_problem:
+                # However few events it lacks: it would not get the last ones while nobody trades.
+                return f"{name} does not get on with following: {new.follow_problem}"
             # By both: a follower that has lost its connection believes that there is nothing new.
             lag = max(new.lag_events or 0, old.sequence - new.sequence)
-            return None if lag <= task.options.wanted.max_lag else f"{name} is {lag} events behind"
+            max_lag = task.options.wanted.max_lag
+            return None if lag <= max_lag else f"{name} is {lag} events behind (max_lag {max_lag})"
 
         left = task.steps.wait_for(look, self.limits["catch_up"], "catch_up")
         if left is not None:
-            raise task.failed(
-                f"{left} after {self.limits['catch_up']:g} s (max_lag {task.options.wanted.max_lag})", "lag"
-            )
+            raise task.failed(f"{left}; waited for {self.limits['catch_up']:g} s", "lag")
         step.outcome = f"{lag} events behind"
 
     def rehearse(self, step: Step) -> None:
@@ -185,10 +211,11 @@ class _Handover:
     def cut_epoch(self, step: Step) -> None:
         task, deadline_s = self.task, self.task.options.cut_deadline_s
         # What the sessions are compared with is read while trade goes on.
-        self.seen = dataclasses.replace(self.seen, gateways=tuple(map(task.gateway_status, task.gateways)))
-        fields = {"leader": {"before": self.names[0], "after": self.names[1]}}
-        # One entry for cut and open: between them nobody trades, and the record's compare-and-swap is the guard there.
-        self.intent.enter_context(task.written(self.names[0], fields))
+        task.gateways.find()
+        self.sessions = task.gateway_statuses()
+        # One entry for cut and open: between them nobody trades.
+        old, new = self.before
+        self.intent.enter_context(task.journaled(change_of(task.params, old, new, undoing=task.undoing)))
         at = task.clock.monotonic()
         self.cutting = True
         try:
@@ -218,8 +245,10 @@ class _Handover:
             {
                 "before": functools.partial(self._proof_at, self.old),
                 "after": functools.partial(self._proof_at, self.new),
-                "acks": functools.partial(task.acks, self._left()),
+                "acks": self._acks,
                 "settlements": functools.partial(task.settlements, self._left()),
+                # Beside the proofs it costs no time, and a release that is over opens nothing.
+                "lock": functools.partial(task.may_go_on, min(self._left(), _SILENCE_S)),
             },
             "compare",
             guarded=False,
@@ -258,6 +287,7 @@ class _Handover:
         self.new_epoch = cut.epoch + 1
         self._part("open_ms", began)
         self._measure(cut)
+        task.go_on()
         self.intent.close()
         step.outcome = f"epoch {self.new_epoch} is open"
 
@@ -268,28 +298,38 @@ class _Handover:
 
         def look() -> str | None:
             nonlocal told
-            told = decide_drain.see_new_leader(list(map(task.gateway_status, task.gateways)), self.new_epoch)
+            try:
+                found = task.gateway_statuses(_SILENCE_S)
+            except ControlError as error:
+                if not error.retriable:
+                    raise
+                return error.message.partition(": ")[2]
+            told = decide_drain.see_new_leader(list(found.values()), self.new_epoch)
             return f"{', '.join(told)} do not send to {self.names[1]} yet" if told else None
 
         left = task.steps.wait_for(look, limit_s, "gateways")
         if left is not None:
             raise task.failed(f"{left} after {limit_s:g} s", "gateways")
         self.parts["gateways_ms"] = round(1000 * (task.clock.monotonic() - began))
-        step.outcome = f"{len(task.gateways)} send to {self.names[1]}"
+        step.outcome = f"{len(task.gateways.all)} send to {self.names[1]}"
 
     def follow_back(self, step: Step) -> None:
         """The old engine stays warm: the way back is a handover as well."""
         task = self.task
-        url = t.cast("str", task.options.new_peer_url)
+        url = task.peer_url(self.endpoint)
         with task.written(self.names[0], {"follows": {"before": None, "after": self.names[1]}}):
             self.old.ask("follow", url=url)
         step.outcome = f"{self.names[0]} follows {self.names[1]}"
 
-    def judge(self) -> None:
-        """What only shows afterwards: the first sequence number, and the sessions."""
+    def look_after(self) -> None:
+        """What only shows afterwards: the first sequence number, and the sessions. Nothing is raised yet: a handover
+        that is not proved needs its way back the more."""
         task, cut = self.task, t.cast("Cut", self.cut)
-        after = [task.gateway_status(gateway) for gateway in task.gateways]
-        task.found.invariants.append(decide_proof.sessions_kept(self.seen.gateways, after))
+        after = task.gateway_statuses()
+        # A gateway that has gone took its sessions with it, and one that has come has others.
+        stayed = [gateway for gateway in self.sessions if gateway in after]
+        kept = [[side[gateway] for gateway in stayed] for side in (self.sessions, after)]
+        task.found.invariants.append(decide_proof.sessions_kept(*kept))
         first = (self.opened or {}).get("sequence")
         if first is not None and first != cut.sequence + 1:
             difference = decide_proof.Difference("first sequence of the new epoch", cut.sequence + 1, first)
@@ -300,7 +340,6 @@ class _Handover:
             for engine in (self.new, self.old):
                 with contextlib.suppress(ControlError):
                     engine.ask("withdraw", within_s=_LEAVE_S)
-        task.judge()
 
     def end_badly(self, error: ReleaseError) -> None:
         """Before the new epoch the old engine returns; after it nothing goes back by itself."""
@@ -310,6 +349,7 @@ class _Handover:
         known = error if self.opening else task.failed(error.message.partition(": ")[2], error.kind)
         # First of all: nobody trades.
         if self.opened is not None:
+            self._judge_what_is_known()
             error.message += f"; {new} leads in epoch {self.new_epoch}, and going back is a handover to {old}"
         elif self.cut is None and not self.cutting:
             error.message += f"; {old} was not stopped"
@@ -322,6 +362,11 @@ class _Handover:
             with contextlib.suppress(ControlError):
                 task.withdraw()
 
+    def _judge_what_is_known(self) -> None:
+        """Eight invariants are no pass, however good they are."""
+        with contextlib.suppress(ReleaseError):
+            self.task.judge()
+
     def _back(self, error: ReleaseError) -> None:
         try:
             with self.task.steps.step("back") as step:
@@ -330,6 +375,14 @@ class _Handover:
         except ReleaseError as second:
             error.message += f"; {second.message.partition(': ')[2]}"
             error.retriable = False
+
+    def _acks(self) -> list[t.Any] | None:
+        """What the gateways that there are now have acknowledged."""
+        limit_s = min(self._left(), _SILENCE_S)
+        with contextlib.suppress(ApiError):
+            # A cluster that does not answer now keeps nobody: those that were found before are asked.
+            self.task.gateways.find(limit_s)
+        return self.task.acks(limit_s)
 
     def _proof_at(self, engine: Exchange) -> JsonObject:
         """The proof at the cut. The follower gets the tail meanwhile, and refuses until it has it."""

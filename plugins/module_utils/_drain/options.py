@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 from collections.abc import Mapping
 
@@ -19,7 +20,11 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.decide
 
 Params = Mapping[str, t.Any]
 
-_ENGINE: t.Final[Spec] = {"url": {"type": "str", "required": True}, "peer_url": {"type": "str"}}
+#: A name that would not change the path that it becomes a part of.
+_POD: t.Final = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
+_PORT: t.Final[Spec] = {"port": {"type": "int", "default": 8080}}
+_PROVER: t.Final[Spec] = {"url": {"type": "str"}, "pod": {"type": "str"}, **_PORT}
+_ENGINE: t.Final[Spec] = {**_PROVER, "peer_url": {"type": "str"}}
 
 
 def _seconds(**defaults: float) -> Spec:
@@ -35,16 +40,26 @@ ARGUMENT_SPEC: t.Final[Spec] = merge(
     {**CLUSTER, "context": {"type": "str"}, "namespace": {"type": "str"}},
     RELEASE,
     {
-        "state": {"type": "str", "choices": ["drained", "online", "finished", "status"], "required": True},
+        "state": {
+            "type": "str",
+            "choices": ["drained", "online", "finished", "status", "restored", "permitted"],
+            "required": True,
+        },
         "way": {"type": "str", "choices": ["full", "handover"], "default": "full"},
-        "engine": {**_dict(_ENGINE, defaults=False), "required": True},
+        "engine": _dict(_ENGINE, defaults=False),
         "new_engine": _dict(_ENGINE, defaults=False),
-        "prove": _dict({"url": {"type": "str", "required": True}}, defaults=False),
+        "prove": _dict(_PROVER, defaults=False),
         "gateways": {
             "type": "list",
             "elements": "dict",
             "default": [],
             "options": {"url": {"type": "str", "required": True}},
+        },
+        "gateway_pods": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {"selector": {"type": "str", "required": True}, **_PORT},
         },
         "contract": {"type": "dict"},
         "reason": {"type": "str", "default": "maintenance"},
@@ -85,17 +100,31 @@ ARGUMENT_SPEC: t.Final[Spec] = merge(
 
 
 @dataclasses.dataclass(frozen=True)
+class Endpoint:
+    """Where an engine is: an address, or a pod that the API server is asked for. `peer_url` is where other engines
+    reach it; None for the pod's own address."""
+
+    url: str | None
+    pod: str | None = None
+    port: int = 0
+    peer_url: str | None = None
+
+    def is_same(self, other: Endpoint | None) -> bool:
+        return other is not None and (self.url, self.pod, self.port) == (other.url, other.pod, other.port)
+
+
+@dataclasses.dataclass(frozen=True)
 class Options:
     """What the task is told, checked."""
 
     state: str
     wanted: Wanted
-    engine_url: str
-    peer_url: str
-    new_url: str | None
-    new_peer_url: str | None
-    prove_url: str | None
+    engine: Endpoint
+    new: Endpoint | None
+    prove: Endpoint | None
     gateway_urls: tuple[str, ...]
+    #: Selector and port.
+    gateway_pods: tuple[tuple[str, int], ...]
     contract: Contract
     step_s: Mapping[str, float]
     announce_s: float
@@ -114,7 +143,6 @@ class Options:
 def options_of(params: Params) -> Options:
     """Raises OptionError naming the option."""
     state, way = params["state"], params["way"]
-    new, prove = params["new_engine"], params["prove"]
     contract = contract_of(params["contract"])
     for name in ("polls", "deadline_s", "cut_deadline_s", "timeout_s"):
         if params[name] <= 0:
@@ -129,6 +157,9 @@ def options_of(params: Params) -> Options:
         raise OptionError("close", "waves has to be 1 or more")
     if not params["reason"].strip():
         raise OptionError("reason", "clients are told it, so it cannot be empty")
+    engine = _endpoint("engine", params["engine"])
+    if engine is None:
+        raise OptionError("engine", f"needed for state {state}")
     options = Options(
         state=state,
         wanted=Wanted(
@@ -140,12 +171,11 @@ def options_of(params: Params) -> Options:
             min_disk_free_bytes=params["min_disk_free_mb"] * 2**20,
             max_lag=params["max_lag"],
         ),
-        engine_url=checked_url("engine.url", params["engine"]["url"]),
-        peer_url=checked_url("engine.peer_url", params["engine"]["peer_url"] or params["engine"]["url"]),
-        new_url=checked_url("new_engine.url", new["url"]) if new else None,
-        new_peer_url=checked_url("new_engine.peer_url", new["peer_url"] or new["url"]) if new else None,
-        prove_url=checked_url("prove.url", prove["url"]) if prove else None,
+        engine=engine,
+        new=_endpoint("new_engine", params["new_engine"]),
+        prove=_endpoint("prove", params["prove"]),
         gateway_urls=tuple(checked_url("gateways", gateway["url"]) for gateway in params["gateways"]),
+        gateway_pods=tuple(_selected(one) for one in params["gateway_pods"]),
         contract=contract,
         step_s=params["step_s"],
         announce_s=params["announce_s"],
@@ -162,11 +192,51 @@ def options_of(params: Params) -> Options:
     )
     if state == "drained":
         _check_drain(options)
-    if params["release"] or params["workload"]:
-        for name in ("context", "namespace"):
-            if not params[name]:
-                raise OptionError(name, f"needed with {'release' if params['release'] else 'workload'}")
+    pods = any(one is not None and one.pod for one in (options.engine, options.new, options.prove))
+    needing = {"release": params["release"], "workload": params["workload"], "pod": pods}
+    needing["gateway_pods"] = options.gateway_pods
+    need_cluster(params, next((name for name, given in needing.items() if given), None))
+    by_url = options.gateway_urls or any(one and one.url for one in (options.engine, options.new, options.prove))
+    if not by_url and any(params["tls"].values()):
+        raise OptionError("tls", "is for url; a pod is asked with the credentials of the kubeconfig")
     return options
+
+
+def need_cluster(params: Params, what: str | None) -> None:
+    """Raise OptionError unless a cluster is named for that option."""
+    for name in ("context", "namespace") if what is not None else ():
+        if not params[name]:
+            raise OptionError(name, f"needed with {what}")
+
+
+def _endpoint(option: str, given: Mapping[str, t.Any] | None) -> Endpoint | None:
+    """Raises OptionError naming the suboption."""
+    if given is None:
+        return None
+    url, pod, peer_url = given["url"], given["pod"], given.get("peer_url")
+    if bool(url) == bool(pod):
+        raise OptionError(option, "needs url or pod" if not url else "has url and pod; one of them is enough")
+    if peer_url:
+        peer_url = checked_url(f"{option}.peer_url", peer_url)
+    if url:
+        url = checked_url(f"{option}.url", url)
+        return Endpoint(url, peer_url=peer_url or url)
+    if not _POD.fullmatch(pod):
+        raise OptionError(f"{option}.pod", f"{pod!r} is no name of a pod")
+    return Endpoint(None, pod, _port(f"{option}.port", given["port"]), peer_url)
+
+
+def _selected(given: Mapping[str, t.Any]) -> tuple[str, int]:
+    selector = given["selector"].strip()
+    if not selector:
+        raise OptionError("gateway_pods", "selector is empty, which would be every pod")
+    return selector, _port("gateway_pods", given["port"])
+
+
+def _port(option: str, port: int) -> int:
+    if not 0 < port < 65536:
+        raise OptionError(option, f"{port} is no port")
+    return port
 
 
 def check_budget(options: Options, grace_s: float | None) -> decide_budget.Budget:
@@ -183,24 +253,32 @@ def _check_drain(options: Options) -> None:
     """What can be seen to be impossible without asking anybody."""
     handover, calls = options.wanted.way == "handover", options.contract.engine
     if handover:
-        if options.new_url is None:
+        if options.new is None:
             raise OptionError("new_engine", "needed for way handover")
-        if options.new_url == options.engine_url:
+        if options.engine.is_same(options.new):
             raise OptionError("new_engine", "is the engine itself")
         if options.wanted.emergency:
             raise OptionError("emergency", "is for way full; a handover that fails goes back by itself")
         for call in ("follow", "proof", "cut", "open"):
             if not calls[call].offered:
                 raise OptionError("contract", f"engine.{call} has to be offered for way handover")
-    elif options.engine_url in (options.prove_url, options.new_url):
+    elif options.engine.is_same(options.prove) or options.engine.is_same(options.new):
         raise OptionError("prove", "is the engine itself, which would prove what it believes")
-    elif options.prove_url is None and options.new_url is None and not options.wanted.emergency:
-        raise OptionError("prove", "needed for way full: a second engine that loads the snapshot and proves it")
+    elif options.prove is None and options.new is None and not options.wanted.emergency:
+        raise OptionError(
+            "prove",
+            "needed for way full: a second engine that loads the snapshot and proves it; start one that reads what "
+            "this one writes and name it, or use emergency, which does without a proof",
+        )
     elif not (calls["snapshot"].offered and calls["verify"].offered):
         raise OptionError("contract", "engine.snapshot and engine.verify have to be offered for way full")
-    missing = {"I2", "I9"} - options.allow_unknown if not options.gateway_urls else set()
+    if not options.gateway_urls and not options.gateway_pods:
+        need_gateways(options, "gateways", "name them")
+
+
+def need_gateways(options: Options, option: str, hint: str) -> None:
+    """Raise OptionError naming the option when there are no gateways and what they say has to be known."""
+    missing = {"I2", "I9"} - options.allow_unknown
     if missing and not options.wanted.emergency:
         told = " and ".join(sorted(missing))
-        raise OptionError(
-            "gateways", f"without gateways nobody can judge {told}; name them, or put {told} into allow_unknown"
-        )
+        raise OptionError(option, f"without gateways nobody can judge {told}; {hint}, or put {told} into allow_unknown")

@@ -83,9 +83,8 @@ def finish(task: Task, seen: Seen, *, check_mode: bool) -> None:
 
 
 def _ready(task: Task, step: Step) -> None:
-    if not task.gateways[0].offers("ready"):
+    if not task.gateways.offer("ready"):
         step.outcome = "not offered"
         return
     task.found.changed = True
-    for gateway in task.gateways:
-        gateway.ask("ready", ready=True)
+    task.gateways.ask(lambda gateway: gateway.ask("ready", ready=True))

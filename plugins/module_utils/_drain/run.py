@@ -23,26 +23,14 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.option
     check_budget,
     options_of,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.pods import pods_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.resume import finish, resume
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.rights import permitted
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.steps import Steps
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.task import JsonObject, Task
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.task import EMPTY_RESULT, JsonObject, Task
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.way_back import take_back
 
 __all__ = ["ARGUMENT_SPEC", "EMPTY_RESULT", "run"]
-
-#: Every key of the result, with its value for "nothing".
-EMPTY_RESULT: t.Final[JsonObject] = {
-    "state": {"before": None, "after": None},
-    "mode": None,
-    "steps": [],
-    "invariants": [],
-    "proofs": {"before": None, "after": None},
-    "unsettled": [],
-    "verdict": "none",
-    "reason": "",
-    "matching_off": None,
-    "evidence": {},
-    "warnings": [],
-}
 
 #: Of a pod that does not say it.
 _DEFAULT_GRACE_S: t.Final = 30.0
@@ -50,8 +38,12 @@ _DEFAULT_GRACE_S: t.Final = 30.0
 
 def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clock, progress: Progress) -> JsonObject:  # noqa: ARG001
     """One task. What is known is in the result of a failure as well."""
+    if params["state"] == "restored":
+        return take_back(params, clock=clock, progress=progress, check_mode=check_mode)
     options = options_of(params)
     session = _session(params, clock, check_mode)
+    if options.state == "permitted":
+        return permitted(options, session)
     journal = session.journal if session is not None else None
     grace_s = _grace_s(session, params["workload"])
     total_s = check_budget(options, grace_s).total_s if options.state == "drained" else 0.0
@@ -62,7 +54,8 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
             journal.guard()
 
     steps = Steps(clock, progress, guard)
-    task = Task(options, params, region=region, journal=journal, steps=steps, clock=clock)
+    pods = pods_of(session, clock) if session is not None else None
+    task = Task(options, params, region=region, journal=journal, steps=steps, clock=clock, pods=pods)
     if options.state != "status":
         guard()
     try:
@@ -110,6 +103,9 @@ def _drain(task: Task, seen: decide_drain.Seen, total_s: float, check_mode: bool
     if not names:
         task.found.reason = "nothing is left to do"
         return
+    left = decide_drain.left_behind(options.wanted, seen)
+    if left is not None:
+        task.found.warnings.append(left)
     problems = decide_drain.preconditions(options.wanted, seen)
     if problems:
         raise task.failed("; ".join(problems), "precondition", retriable=False)

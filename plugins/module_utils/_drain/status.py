@@ -30,6 +30,7 @@ class Engine:
     follow_url: str | None = None
     lag_events: int | None = None
     follow_error: str | None = None
+    follow_problem: str | None = None
     pending_settlements: int | None = None
     disk_free_bytes: int | None = None
     journal_ok: bool | None = None
@@ -89,6 +90,7 @@ def engine_of(name: str, fields: Mapping[str, t.Any], mode: str | None) -> Engin
         follow_url=_text(fields, "follow_url"),
         lag_events=_whole(fields, "lag_events"),
         follow_error=_text(fields, "follow_error"),
+        follow_problem=_text(fields, "follow_problem"),
         pending_settlements=_whole(fields, "pending_settlements"),
         disk_free_bytes=_whole(fields, "disk_free_bytes"),
         journal_ok=_truth(fields, "journal_ok"),

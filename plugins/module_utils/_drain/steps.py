@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import typing as t
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
@@ -106,6 +106,30 @@ class Steps:
         if now >= self._line_due:
             self._line_due = now + _LINE_S
             self.progress(line)
+
+
+def at_once(asks: Sequence[Callable[[], Result]], beat: Callable[[], None]) -> list[Result | ReleaseError]:
+    """What each of them answers, or how it failed; all are asked at the same time. `beat` is called while it lasts.
+    Other errors are raised."""
+    attempts = [_Attempt(ask) for ask in asks]
+    found: list[Result | ReleaseError] = []
+    for attempt in attempts:
+        while not attempt.done.wait(_GUARD_S / 2):
+            beat()
+        try:
+            found.append(attempt.result())
+        except ReleaseError as error:
+            found.append(error)
+    return found
+
+
+def within(ask: Callable[[], None], limit_s: float) -> bool:
+    """Do it, and say whether it ended in that time; if not, it goes on alone. Raises what it raises."""
+    attempt = _Attempt(ask)
+    if not attempt.done.wait(limit_s):
+        return False
+    attempt.result()
+    return True
 
 
 class _Attempt:

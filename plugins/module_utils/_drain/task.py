@@ -15,29 +15,50 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock i
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
     ApiError,
     LeaseEnding,
+    LockLost,
     ReleaseError,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.http import HttpSession
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import Journal
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain import decide_proof, status
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.contract import Call
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.control import (
     ControlError,
     Exchange,
-    HttpTransport,
     tls_of,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.decide_drain import Seen
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.decide_proof import Invariant
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.options import Options
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.steps import Steps
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.gateways import Gateways
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.intent import ref_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.options import Endpoint, Options
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.pods import Gateway, Pods
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.steps import Steps, within
 
 JsonObject = dict[str, t.Any]
+
+#: Every key of the result, with its value for "nothing".
+EMPTY_RESULT: t.Final[JsonObject] = {
+    "state": {"before": None, "after": None},
+    "mode": None,
+    "steps": [],
+    "invariants": [],
+    "proofs": {"before": None, "after": None},
+    "unsettled": [],
+    "verdict": "none",
+    "reason": "",
+    "matching_off": None,
+    "evidence": {},
+    "warnings": [],
+}
 
 #: Lines of so many buckets are asked for. A book that differs in more of them differs everywhere.
 _MOST_BUCKETS: t.Final = 16
 _BACK_CLUSTER_S: t.Final = 3.0
+_BACK_GATEWAY_S: t.Final = 3.0
+#: A pod that has just been made has no address yet.
+_ADDRESS_S: t.Final = 30.0
 
 
 @dataclasses.dataclass
@@ -69,45 +90,86 @@ class Task:
         journal: Journal | None,
         steps: Steps,
         clock: Clock,
+        pods: Pods | None = None,
+        undoing: bool = False,
     ) -> None:
         self.options = options
+        self.params = params
         self.region = region
         self.journal = journal
         self.steps = steps
         self.clock = clock
+        self.pods = pods
+        self.undoing = undoing
+        #: Nothing goes back by itself any more: what is left is done even when the release is over for us.
+        self.past = False
         self.found = Found()
         self._title = params["step"] or f"drain_trading {options.state}"
         self._namespace = params["namespace"]
+        self._end: float | None = None
         # One for each run: the same id gives the same answer, so a second run must not use the first one's.
         run_id = secrets.token_hex(6)
         numbers = iter(range(1, 1_000_000))
-        transport = HttpTransport(clock, tls_of(params["tls"]))
+        # Proofs and acknowledgements are asked for at the same time, and a new connection with TLS costs two round
+        # trips while nobody trades.
+        transport = HttpSession(clock, tls=tls_of(params["tls"]), connections=4)
 
-        def connect(name: str, url: str, calls: Mapping[str, Call]) -> Exchange:
-            return Exchange(
-                name,
-                url,
-                calls,
-                transport,
-                clock,
-                region=region,
-                token_file=params["tls"]["token_file"],
-                timeout_s=options.timeout_s,
-                new_id=lambda call: f"{run_id}-{next(numbers)}-{call}",
-            )
+        def connect(name: str, place: Endpoint, calls: Mapping[str, Call], returns: bool = True) -> Exchange:
+            common: dict[str, t.Any] = {
+                "region": region,
+                "timeout_s": options.timeout_s,
+                "new_id": lambda call: f"{run_id}-{next(numbers)}-{call}",
+            }
+            if place.url is not None:
+                token_file = params["tls"]["token_file"]
+                return Exchange(name, place.url, calls, transport, clock, token_file=token_file, **common)
+            if self.pods is None or place.pod is None:
+                raise AssertionError("a pod needs a cluster, which the options were checked for")
+            url, shown = self.pods.path(place.pod, place.port), f"pod {place.pod}:{place.port}"
+            return Exchange(name, url, calls, self.pods, clock, place=shown, returns=returns, **common)
 
-        calls = options.contract.engine
-        self.engine = connect("engine", options.engine_url, calls)
-        self.new = connect("new_engine", options.new_url, calls) if options.new_url else None
-        self.prover = connect("prove", options.prove_url, calls) if options.prove_url else self.new
-        self.gateways = [
-            connect(f"gateway {number}", url, options.contract.gateway)
+        calls, gateway_calls = options.contract.engine, options.contract.gateway
+        self.engine = connect("engine", options.engine, calls)
+        self.new = connect("new_engine", options.new, calls) if options.new else None
+        self.prover = connect("prove", options.prove, calls) if options.prove else self.new
+
+        def connect_pod(one: Gateway) -> Exchange:
+            place = Endpoint(None, one.pod, one.port)
+            made = connect(f"gateway {one.pod}", place, gateway_calls, returns=False)
+            made.end = self._end
+            return made
+
+        fixed = [
+            connect(f"gateway {number}", Endpoint(url), gateway_calls)
             for number, url in enumerate(options.gateway_urls, start=1)
         ]
+        self.gateways = Gateways(
+            options, steps, pods, fixed, connect_pod, warnings=self.found.warnings, undoing=undoing
+        )
+
+    def peer_url(self, place: Endpoint) -> str:
+        """Where other engines reach that one now: a pod that is replaced has another address."""
+        if place.peer_url is not None:
+            return place.peer_url
+        if self.pods is None or place.pod is None:
+            raise AssertionError("a pod needs a cluster, which the options were checked for")
+        pods, pod, port = self.pods, place.pod, place.port
+        address: str | None = None
+
+        def look() -> str | None:
+            nonlocal address
+            address, problem = pods.address(pod, port)
+            return problem or None
+
+        left = self.steps.wait_for(look, _ADDRESS_S, "address", guarded=not self.past)
+        if address is None:
+            raise self.failed(f"{left} after {_ADDRESS_S:g} s", "gone")
+        return address
 
     def until(self, end: float | None) -> None:
         """No request is tried after this, on the clock's monotonic time; None for no such limit."""
-        for exchange in (self.engine, self.new, self.prover, *self.gateways):
+        self._end = end
+        for exchange in (self.engine, self.new, self.prover, *self.gateways.all):
             if exchange is not None:
                 exchange.end = end
 
@@ -119,7 +181,9 @@ class Task:
 
     def look(self, *, new: bool = True) -> Seen:
         """Everybody's status now. The second engine is asked where it is needed, which it is not in an emergency."""
-        gateways = tuple(self.gateway_status(gateway) for gateway in self.gateways)
+        if new:
+            self.gateways.find()
+        gateways = tuple(self.gateway_statuses(_BACK_GATEWAY_S if self.undoing else None).values())
         other = self.new or self.prover
         asked = new and self.options.state in ("drained", "status") and not self.options.wanted.emergency
         second = self.engine_status(other) if asked and other is not None else None
@@ -133,15 +197,20 @@ class Task:
         except ValueError as error:
             raise self.unreadable(engine, error) from error
 
-    def gateway_status(self, gateway: Exchange) -> status.Gateway:
-        try:
-            return status.gateway_of(gateway.name, gateway.ask("status"))
-        except ValueError as error:
-            raise self.unreadable(gateway, error) from error
+    def gateway_statuses(self, within_s: float | None = None) -> dict[Exchange, status.Gateway]:
+        """The status of each gateway that is there."""
+
+        def ask(gateway: Exchange) -> status.Gateway:
+            try:
+                return status.gateway_of(gateway.name, gateway.ask("status", within_s=within_s))
+            except ValueError as error:
+                raise self.unreadable(gateway, error) from error
+
+        return self.gateways.ask(ask)
 
     def unreadable(self, exchange: Exchange, error: ValueError) -> ControlError:
         return ControlError(
-            f"{self.region}: {exchange.name} ({exchange.url}) has no status that can be read: {error}",
+            f"{self.region}: {exchange.name} ({exchange.place}) has no status that can be read: {error}",
             kind="answer",
             region=self.region,
         )
@@ -152,11 +221,53 @@ class Task:
             f"{self.region}: {problem}", kind=kind, system="exchange", region=self.region, retriable=retriable
         )
 
+    def may_go_on(self, within_s: float) -> None:
+        """Whether the lock is ours and nobody has decided to undo, known in that time. Raises ReleaseError. A way back
+        stops for a lock that somebody else has, and not for a cluster that is away."""
+        if self.journal is None or self.journal.release is None:
+            return
+        try:
+            if not within(self.journal.guard, within_s):
+                raise self.failed(f"the lock could not be read within {within_s:.1f} s", "lock")
+        except ReleaseError as error:
+            if not self.undoing or (isinstance(error, LockLost) and not isinstance(error, LeaseEnding)):
+                raise
+
+    def go_on(self) -> None:
+        """From here on the release may be over for us: the lock is still renewed, and what is wrong is only told."""
+        self.past = True
+        if self.journal is None:
+            return
+        journal = self.journal
+        journal.kube.deadline_s = min(journal.kube.deadline_s, _BACK_CLUSTER_S)
+
+        def hold() -> None:
+            with self.told():
+                journal.guard(undoing=True)
+
+        self.steps.guard = hold
+
+    @contextlib.contextmanager
+    def told(self) -> Iterator[None]:
+        """A fault of lock or journal that stops nothing."""
+        try:
+            yield
+        except ReleaseError as error:
+            sentence = f"{error.message}; the new epoch was open already, so the handover was brought to its end"
+            if sentence not in self.found.warnings:
+                self.found.warnings.append(sentence)
+
     @contextlib.contextmanager
     def written(self, name: str, fields: Mapping[str, Mapping[str, t.Any]], *, undoing: bool = False) -> Iterator[None]:
         """Journal what is about to be written to that engine, and after it what came of it. Raises when the release
         is over for us: then nothing was written. The way back does not wait for a cluster that is away."""
-        change = Change(Ref("pincex.io/v1", "Exchange", name, self._namespace), "drain", fields)
+        with self.journaled(Change(ref_of(name, self._namespace), "drain", fields), undoing=undoing):
+            yield
+
+    @contextlib.contextmanager
+    def journaled(self, change: Change, *, undoing: bool = False) -> Iterator[None]:
+        """As `written`. A failure keeps what was intended only where that may have been done all the same."""
+        undoing = undoing or self.undoing
         number = self._intend(change, undoing)
         self.found.changed = True
         try:
@@ -166,9 +277,15 @@ class Task:
             unsure = isinstance(error, ControlError) and error.is_unsure
             if self.journal is not None and number is not None and not unsure:
                 with contextlib.suppress(ReleaseError):
-                    self.journal.outcome(number, [], error.message)
+                    # A handover that failed may have left a cut that is pending.
+                    kept = [change] if change.before is not None else []
+                    self.journal.outcome(number, kept, error.message)
             raise
         if self.journal is None or number is None:
+            return
+        if self.past:
+            with self.told():
+                self.journal.outcome(number, [change])
             return
         try:
             self.journal.outcome(number, [change])
@@ -179,6 +296,10 @@ class Task:
     def _intend(self, change: Change, undoing: bool) -> int | None:
         """The number of the journal's entry; None when there is none."""
         if self.journal is None:
+            return None
+        if self.past:
+            with self.told():
+                return self.journal.intend(self._title, [change], undoing=True)
             return None
         try:
             return self.journal.intend(self._title, [change], undoing)
@@ -205,12 +326,12 @@ class Task:
 
     def acks(self, within_s: float | None = None) -> list[t.Any] | None:
         """The newest acknowledged orders of all gateways; None when one does not tell."""
-        if not self.gateways or not self.gateways[0].offers("acks") or not self.engine.offers("acks"):
+        if not self.gateways.offer("acks") or not self.engine.offers("acks"):
             return None
-        known: list[t.Any] = []
-        for gateway in self.gateways:
-            known += gateway.ask("acks", within_s=within_s, after=0)["acks"] or []
-        return known
+        answers = self.gateways.ask(
+            lambda gateway: gateway.ask("acks", within_s=within_s, after=0)["acks"] or [], list_s=within_s
+        )
+        return [ack for acks in answers.values() for ack in acks]
 
     def missing_acks(self, engine: Exchange, known: list[t.Any] | None, within_s: float | None = None) -> Invariant:
         """I2, asked of the journal of that engine."""

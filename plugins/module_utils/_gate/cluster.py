@@ -103,7 +103,9 @@ class ClusterReader:
 
     def ask(self, asked: Asked) -> None:
         """Events to read along with the next looks: reasons, each with the uids of the objects."""
-        self._events.ask(asked)
+        if self._events.ask(asked):
+            # The grace of a trouble begins when it is first seen: the next look is not waited for.
+            self._news.set()
 
     @property
     def notes(self) -> list[str]:

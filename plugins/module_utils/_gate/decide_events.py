@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.pod_problems import (
     JsonObject,
@@ -28,12 +28,16 @@ Question = tuple[Reason, str]
 Answers = Mapping[Question, Sequence[JsonObject]]
 
 #: Fewer pods than wanted, or a container that is being made, is normal for a moment.
-_SUSPICION_S: t.Final = 3.0
+_SUSPICION_S: t.Final = 2.0
+#: The reader asks at once, or two seconds after the list before.
+_FIRST_ANSWER_S: t.Final = 2 * _SUSPICION_S
 #: The kubelet's own words about the object itself. Others may pass, such as a driver or a cache that is not there yet.
 _NO_CONFIG: t.Final = re.compile(
     r'\b(?:configmap|secret) "[^"]+" not found|references non-existent (?:config|secret) key', re.IGNORECASE
 )
 _BEING_MADE: t.Final = {"ContainerCreating", "PodInitializing"}
+#: A container's own status tells of a key that is missing as well, and names the container.
+_TOLD_BY: t.Final[Mapping[str, Reason]] = {"replica_failure": "FailedCreate", "config_error": "FailedMount"}
 
 
 def answers(events: Iterable[JsonObject]) -> Answers:
@@ -63,6 +67,14 @@ def due(since: Mapping[Question, float], now: float) -> dict[Reason, frozenset[s
         if now - first >= _SUSPICION_S:
             found.setdefault(reason, set()).add(uid)
     return {reason: frozenset(uids) for reason, uids in found.items()}
+
+
+def first_amiss(problem: Problem, uids: Collection[str], since: Mapping[Question, float], now: float) -> float:
+    """Since when there is a trouble that is told for the first time now. What the first answer tells was there while
+    nobody asked; `uids` are the workload and its pods. All others begin now."""
+    reason = None if problem.container else _TOLD_BY.get(problem.kind)
+    asked = [first for (about, uid), first in since.items() if about == reason and uid in uids]
+    return next((first for first in sorted(asked) if now - first <= _FIRST_ANSWER_S), now)
 
 
 def refusal(kind: str, obj: JsonObject, pods: Iterable[JsonObject], told: Answers) -> Problem | None:

@@ -18,6 +18,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.decide_
     Answers,
     Question,
     answers,
+    first_amiss,
     mount_failure,
     questions,
     refusal,
@@ -61,7 +62,7 @@ Status = t.Literal["ready", "waiting", "failed"]
 class Wanted:
     """A workload that is to be ready, or the pods of a label selector. Raises OptionError for one that is no selector.
 
-    `min_ready` is how many pods there must be besides the workload's own wish.
+    `min_ready` is how many pods there must be besides the workload's own wish; with OnDelete, of the newest revision.
     """
 
     kind: str
@@ -204,10 +205,14 @@ def judge_workloads(
                 done[workload] = subject.counts
         problems: list[Problem] = []
         fatal = None
+        live = cluster.workloads.get((workload.kind, workload.name))
+        uids = {
+            str(one["metadata"].get("uid")) for one in ([live] if live else []) + list(subject.pods if subject else [])
+        }
         for problem in _problems(workload, subject, forgiven, owned.told):
             # By workload, not by pod: a pod that is made anew with the same trouble does not start the patience again.
             key = f"{workload}/{problem.container}/{problem.kind}"
-            since[key] = memory.since.get(key, now)
+            since[key] = memory.since.get(key, first_amiss(problem, uids, memory.open, now))
             retried = workload.kind == "Job" and problem.kind in _RETRIED_BY_JOB
             if fatal is None and not retried and not grace.allows(problem, now - since[key]):
                 fatal = problem
@@ -216,9 +221,7 @@ def judge_workloads(
                 problems.append(problem)
         states.append(_state(workload, subject or _Subject(Counts(0, 0, 0)), tuple(problems), fatal))
         if subject is not None and subject.counts.waiting:
-            for question in questions(
-                workload.kind, cluster.workloads.get((workload.kind, workload.name)), subject.pods
-            ):
+            for question in questions(workload.kind, live, subject.pods):
                 still_open[question] = memory.open.get(question, now)
     return states, Memory(since, forgiven, done, still_open)
 
@@ -249,6 +252,8 @@ def _problems(
 def _state(wanted: Wanted, subject: _Subject, problems: tuple[Problem, ...], fatal: Problem | None) -> State:
     counts = subject.counts
     least = max(counts.desired, 1) if wanted.min_ready is None else max(counts.desired, wanted.min_ready)
+    # A slot is scaled to 0 and up again: the pod of before may still be there, and with OnDelete nobody replaces it.
+    newest = counts.ready if wanted.min_ready is None or counts.newest is None else counts.newest
     status: Status = "waiting"
     if problems and problems[0].kind == "missing":
         status, detail = "failed" if fatal else "waiting", problems[0].message
@@ -257,9 +262,11 @@ def _state(wanted: Wanted, subject: _Subject, problems: tuple[Problem, ...], fat
     else:
         if counts.waiting:
             detail = f"{wanted}: {counts.waiting}"
-        elif counts.ready < least:
+        elif newest < least:
             # Zero replicas are no proof of anything, unless the caller asks for none.
-            detail = f"{wanted}: {counts.ready} of {least} pods ready"
+            detail = f"{wanted}: {newest} of {least} pods ready"
+            if newest < counts.ready:
+                detail += f", {counts.ready - newest} of an old revision or on its way out"
             if counts.desired < least:
                 detail += f" ({_WISH.get(wanted.kind, 'it wants')} {counts.desired})"
         else:

@@ -41,11 +41,14 @@ class EventReader:
         #: Why events are not read now; empty when they are, or nobody has asked.
         self.note = ""
 
-    def ask(self, asked: Asked) -> None:
-        """Reasons, each with the uids of the objects, to be read from now on instead of those before."""
+    def ask(self, asked: Asked) -> bool:
+        """Reasons, each with the uids of the objects, to be read from now on instead of those before. True when nobody
+        had asked for anything, so that the next read may be made at once."""
+        first = bool(asked) and not self._asked
         self._asked = asked
         if not asked:
             self.known = ()
+        return first
 
     def read(self) -> None:
         """Read if somebody asks and it is time again."""

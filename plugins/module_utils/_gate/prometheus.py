@@ -14,27 +14,14 @@ from collections.abc import Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.arguments import Spec
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.http import HttpSession, NoAnswer
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.readings import RawSeries, Reading
-
-# kubernetes.client brings it. Missing libraries are told by the connection to the cluster, with a better sentence.
-try:
-    import urllib3
-
-    HAVE_URLLIB3 = True
-except ImportError:
-    HAVE_URLLIB3 = False
 
 JsonObject = dict[str, t.Any]
 
-#: An hour of raw samples, or a page of a range query, of some dozen series.
-_LARGEST_ANSWER: t.Final = 64_000_000
 #: Steps in one range query; Prometheus refuses more than 11,000.
 _PAGE: t.Final = 10_000
-
-
-class NoAnswer(Exception):
-    """There was no whole answer."""
 
 
 class Transport(t.Protocol):
@@ -45,52 +32,15 @@ class Transport(t.Protocol):
 
 
 class HttpTransport:
-    """Keeps its connection. No retries and no redirects: the next round asks again, and a token goes to one place."""
+    """The one connection to the provider."""
 
     def __init__(self, clock: Clock, ca_cert: str | None) -> None:
-        if not HAVE_URLLIB3:
-            raise ReleaseError("the Python library urllib3 is missing", kind="library", system="controller")
         if ca_cert is not None and not pathlib.Path(ca_cert).is_file():
             raise OptionError("prometheus.ca_cert", f"{ca_cert} is not a file")
-        self._clock = clock
-        self._pool = urllib3.PoolManager(ca_certs=ca_cert, retries=False)
+        self._session = HttpSession(clock, ca_cert=ca_cert)
 
     def get(self, url: str, headers: Mapping[str, str], timeout_s: float) -> tuple[int, bytes]:
-        end = self._clock.monotonic() + timeout_s
-        try:
-            answer = self._pool.request(
-                "GET",
-                url,
-                headers=dict(headers),
-                timeout=urllib3.Timeout(total=timeout_s),
-                redirect=False,
-                preload_content=False,
-            )
-            body = b""
-            # read1 comes back with what is there. The others wait for a full part, and a server that sends a byte now
-            # and then never reaches the time-out of one read (seen: 4 s at a limit of 0.5 s).
-            while part := answer.read1(65536):
-                body += part
-                if self._clock.monotonic() > end:
-                    answer.close()
-                    raise NoAnswer(f"no whole answer within {timeout_s:g} s")
-                if len(body) > _LARGEST_ANSWER:
-                    answer.close()
-                    raise NoAnswer("the answer is too large")
-            answer.release_conn()
-        except urllib3.exceptions.NewConnectionError as error:
-            # In some versions a kind of time-out, which it is not: nobody listens, or there is no such host.
-            raise NoAnswer(_plain(error)) from error
-        except (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.ReadTimeoutError) as error:
-            raise NoAnswer(f"no answer within {timeout_s:g} s") from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise NoAnswer(_plain(error)) from error
-        return int(answer.status), body
-
-
-def _plain(error: Exception) -> str:
-    """The last part: urllib3 puts objects and addresses in front."""
-    return str(error).rsplit(": ", maxsplit=1)[-1] or type(error).__name__
+        return self._session.send("GET", url, None, headers, timeout_s)
 
 
 class Prometheus:

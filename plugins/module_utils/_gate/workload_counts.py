@@ -35,12 +35,17 @@ _DAEMON_GENERATION: t.Final = "deprecated.daemonset.template.generation"
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """How many pods there are to be and are. `waiting` is empty when the controller is done."""
+    """How many pods there are to be and are. `waiting` is empty when the controller is done.
+
+    `newest` is how many of the ready pods are of the newest revision where `ready` counts others as well, because no
+    controller replaces them: of a StatefulSet with OnDelete.
+    """
 
     desired: int
     updated: int
     ready: int
     waiting: str = ""
+    newest: int | None = None
 
 
 def counts_of(kind: str, obj: JsonObject) -> Counts:
@@ -124,7 +129,8 @@ def _stateful_set(obj: JsonObject) -> Counts:
         # After a rollout the controller counts every pod as current.
         updated = max(updated, _number(status, "currentReplicas"))
     available = _number(status, "availableReplicas", ready)
-    to_update = 0 if _strategy(obj) == "OnDelete" else max(0, desired - partition)
+    by_hand = _strategy(obj) == "OnDelete"
+    to_update = 0 if by_hand else max(0, desired - partition)
     waiting = ""
     if updated < to_update:
         waiting = f"{updated} of {to_update} pods are of the new revision"
@@ -134,7 +140,7 @@ def _stateful_set(obj: JsonObject) -> Counts:
         waiting = f"{ready} of {desired} pods ready"
     elif available < desired:
         waiting = f"{available} of {desired} pods available"
-    return Counts(desired, updated, ready, waiting)
+    return Counts(desired, updated, ready, waiting, min(updated, ready) if by_hand else None)
 
 
 def _daemon_set(obj: JsonObject) -> Counts:

@@ -26,6 +26,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.deci
     decide_connections,
     decide_standby,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.opening import ALONE
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.place import Place, hold, result
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.prune_configs import prune_configs
 
@@ -53,7 +54,7 @@ def closed(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
 
     if not place.check_mode:
         hold(place, release)
-        if place.scope == "fleet" or params["revision"]:
+        if header["kind"] not in ALONE and (place.scope == "fleet" or params["revision"]):
             _record(place, params, ended)
         place.store.change(end, lambda: hold(place, release))
         place.lease.release(release.holder, release.token)
@@ -69,9 +70,9 @@ def closed(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
 
 
 def _ended(place: Place, params: Mapping[str, t.Any], header: JsonObject) -> JsonObject:
-    """The header of the release that has ended. The end of a warm standby leaves that of its release."""
+    """The header of the release that has ended. What was opened alone leaves that of the last release."""
     if "of" in header:
-        return {**header["of"], "standby_ended_by": header["id"]}
+        return {**header["of"], f"{header['kind']}_ended_by": header["id"]}
     return {
         **header,
         "number": header["number"] if place.scope == "fleet" else params["number"],
@@ -84,13 +85,13 @@ def _ended(place: Place, params: Mapping[str, t.Any], header: JsonObject) -> Jso
 def _has_ended(header: JsonObject, release: ReleaseRef) -> bool:
     if header.get("state") != "closed":
         return False
-    return release.id in (header["id"], header.get("standby_ended_by"))
+    return release.id in (header["id"], *(header.get(f"{kind}_ended_by") for kind in ALONE))
 
 
 def _standby_after(data: Data, release: ReleaseRef, outcome: str, until: float, region: str) -> JsonObject | None:
     """The warm standby once this release has ended."""
     header, carried = header_of(data), standby_of(data)
-    if "of" in header:
+    if header["kind"] == "standby":
         return None
     if outcome != "released":
         return carried
@@ -99,11 +100,18 @@ def _standby_after(data: Data, release: ReleaseRef, outcome: str, until: float, 
     if not fields:
         return None
     counted = decide_connections(carried["connections"] if carried else [], left["connections"], left["services"])
-    return {"release": release.id, "until": until, "fields": fields, "connections": counted}
+    engines = decide_connections(_engines(carried), _engines(left), left["services"])
+    standby = {"release": release.id, "until": until, "fields": fields, "connections": counted}
+    return {**standby, "engines": engines} if engines else standby
+
+
+def _engines(record: JsonObject | None) -> list[JsonObject]:
+    """Those that write their own format when the standby has ended. A record without engines does not name any."""
+    return list((record or {}).get("engines") or [])
 
 
 def _record(place: Place, params: Mapping[str, t.Any], ended: JsonObject) -> None:
-    names = ("number", "id", "kind", "by", "opened_at", "closed_at", "outcome", "came_from", "emergency")
+    names = ("number", "id", "kind", "by", "opened_at", "closed_at", "outcome", "came_from", "target", "emergency")
     told = ("reason", "decision", "versions", "changes", "regions")
     summary = {name: params["summary"][name] for name in told if name in (params["summary"] or {})}
     place.revisions.record({**{name: ended.get(name) for name in names}, **summary}, params["revision"] or None)

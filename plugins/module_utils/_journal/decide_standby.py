@@ -25,5 +25,5 @@ def decide_connections(
     carried: Sequence[Mapping[str, Any]], fresh: Sequence[Mapping[str, Any]], services: Collection[str]
 ) -> list[Mapping[str, Any]]:
     """What counts the open connections of the slots that stay warm after a release, by the same rule: each entry has
-    `service`, `slot` and `query`."""
+    `service`, `slot` and `query`. Or the engines that are told of the end: each entry has its `service`."""
     return [*(entry for entry in carried if entry["service"] not in services), *fresh]

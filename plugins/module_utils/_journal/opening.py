@@ -23,6 +23,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal
     sound,
     standby_of,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.maintenance import refuse_maintenance
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import (
     ReleaseRef,
@@ -38,6 +39,9 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.plac
     result,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.revisions import next_number
+
+#: What is opened in one place alone, and where. It leaves the header of the last release when it ends.
+ALONE: t.Final[Mapping[str, str]] = {"standby": "region", "maintenance": "region", "dns": "fleet"}
 
 
 def opened(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
@@ -60,7 +64,7 @@ def opened(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
         return result(
             False, header, header, release=release.to_option(), number=header["number"], standby=standby_of(data)
         )
-    refuse_unfinished(data, place.region)
+    _refuse(data, place, release)
     if place.check_mode:
         planned = {**header, "id": release.id, "state": "open"}
         return result(True, header, planned, release=release.to_option(), standby=pending)
@@ -74,16 +78,23 @@ def opened(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
             if new and header_of(sound(data, place.region)).get("id") == release.id:
                 return None
             # Asked again under the lock: somebody may have opened a release and lost the lock since.
-            refuse_unfinished(data, place.region)
-            if release.kind == "standby":
-                new = {**_header_of(place, params, release, header_of(data).get("number")), "of": header_of(data)}
+            _refuse(data, place, release)
+            if release.kind in ALONE:
+                old = header_of(data)
+                new = {**_header_of(place, params, release, old.get("number")), **({"of": old} if old else {})}
+                if release.kind == "dns":
+                    # The journal's own `finish` is that of the last release.
+                    new["finish"] = params["finish"]
+                if release.kind == "maintenance":
+                    # Its way back must not find what the last release wrote, and nobody asks for that any more.
+                    data = {key: text for key, text in data.items() if not key.isdigit()}
                 return {**data, "release": header_text(new)}
             new = new or _header_of(place, params, release, _number(place))
             # What stands by under the lock: what was read before it may have ended since.
             pending = standby_of(data)
             return _content(params, new, data)
 
-        if place.scope == "region" and release.kind != "standby":
+        if place.scope == "region" and release.kind not in ALONE:
             _fleet_must_be_open(place, release)
         # Not what was read before the lock.
         place.store.read()
@@ -94,9 +105,16 @@ def opened(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
         with contextlib.suppress(ReleaseError):
             place.lease.release(release.holder, token)
         raise
-    number = f", revision {new['number']}" if new["number"] and release.kind != "standby" else ""
+    number = f", revision {new['number']}" if new["number"] and release.kind not in ALONE else ""
     place.progress(f"release {release.id} is open{number}")
     return result(True, header, new, release=release.to_option(), number=new["number"], standby=pending)
+
+
+def _refuse(data: Data, place: Place, release: ReleaseRef) -> None:
+    """Raise Refused when something stands in the way: a release, or for all but itself a maintenance."""
+    refuse_unfinished(data, place.region)
+    if release.kind != "maintenance":
+        refuse_maintenance(data, place.region)
 
 
 def _fleet_must_be_open(place: Place, release: ReleaseRef) -> None:
@@ -153,6 +171,14 @@ def _new_release(place: Place, params: Mapping[str, t.Any], pending: JsonObject 
     pid, started = int(params["controller"]["pid"]), str(params["controller"]["started"])
     if params["kind"] == "standby" and pending is not None:
         release_id, kind = f"{pending['release'][:54]}-standby", "standby"
+        fleet = own_fleet(place, params)
+    elif params["kind"] == "maintenance":
+        stamp = time.strftime("%Y%m%dt%H%M%Sz", time.gmtime(place.clock.now()))
+        release_id, kind = params["release_id"] or f"{stamp}-maintenance", "maintenance"
+        fleet = own_fleet(place, params)
+    elif params["kind"] == "dns":
+        stamp = time.strftime("%Y%m%dt%H%M%Sz", time.gmtime(place.clock.now()))
+        release_id, kind = params["release_id"] or f"{stamp}-dns", "dns"
         fleet = own_fleet(place, params)
     elif place.scope == "region":
         whole = ReleaseRef.from_option(params["fleet_release"])

@@ -34,6 +34,7 @@ EMPTY_RESULT: t.Final[Mapping[str, t.Any]] = {
     "before": None,
     "finish": None,
     "standby": None,
+    "maintenance": None,
     "revisions": [],
     "revision": None,
     "lock": None,

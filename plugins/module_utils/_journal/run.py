@@ -26,6 +26,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal
     standby_of,
     write_decision,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.maintenance import maintenance_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import (
@@ -37,7 +38,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store import Data
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.closing import closed
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.opening import opened
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.opening import ALONE, opened
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.place import (
     EMPTY_RESULT,
     Place,
@@ -60,7 +61,7 @@ ARGUMENT_SPEC: t.Final = arguments.merge(
         "fleet_release": {"type": "dict"},
         "fleet": {"type": "dict"},
         "release_id": {"type": "str"},
-        "kind": {"type": "str", "choices": ["deploy", "rollback", "standby"]},
+        "kind": {"type": "str", "choices": ["deploy", "rollback", *ALONE]},
         "by": {"type": "str"},
         "before": {"type": "dict"},
         "planned": {"type": "list", "elements": "dict", "default": []},
@@ -81,6 +82,11 @@ ARGUMENT_SPEC: t.Final = arguments.merge(
 )
 
 
+_ALONE_TOLD: t.Final = {
+    "standby": "a warm standby is opened in a region",
+    "maintenance": "a maintenance is opened in a region",
+    "dns": "a change of weights is opened for the fleet",
+}
 _ID: t.Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -100,8 +106,9 @@ def run(
 def _check(params: Mapping[str, t.Any]) -> None:
     """Refuse bad input before anything is asked or written."""
     state, scope = params["state"], params["scope"]
-    if params["kind"] == "standby" and (state, scope) != ("opened", "region"):
-        raise OptionError("kind", "a warm standby is opened in a region, use state=opened and scope=region")
+    where = ALONE.get(params["kind"])
+    if where is not None and (state, scope) != ("opened", where):
+        raise OptionError("kind", f"{_ALONE_TOLD[params['kind']]}, use state=opened and scope={where}")
     for name in _needed(params):
         if params[name] in (None, ""):
             raise OptionError(name, f"needed with state={state} and scope={scope}")
@@ -135,8 +142,8 @@ def _needed(params: Mapping[str, t.Any]) -> list[str]:
     """The options that this call cannot do without."""
     state, region = params["state"], params["scope"] == "region"
     if state == "opened":
-        if params["kind"] == "standby":
-            return ["by", "controller", "fleet"]
+        if params["kind"] in ALONE:
+            return ["by", "controller", *(["fleet"] if region else ["finish"])]
         return ["by", "controller", *(["fleet_release", "before"] if region else [])]
     if state == "taken_over":
         return ["by", "controller", *(["fleet"] if region else ["decision", "reason"])]
@@ -185,6 +192,12 @@ def _to_abort(place: Place, data: Data) -> str:
     header = header_of(data)
     if header.get("state") != "open":
         raise Refused(f"{place.region}: no release is open, so there is nothing to abort", region=place.region)
+    if header["kind"] == "dns":
+        raise Refused(
+            f"{place.region}: the change of weights {header['id']} of {header['by']} is not aborted: each batch stands "
+            "whole or not at all; let it end or recover it",
+            region=place.region,
+        )
     if header["kind"] != "deploy":
         raise Refused(
             f"{place.region}: {header['kind']} {header['id']} is a way back, not aborted; let it end or recover it",
@@ -206,6 +219,7 @@ def _read(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
     """Everything that a report or a way back asks for."""
     data = sound(place.store.read(), place.region)
     decision, lock = decision_of(data), _lock(place)
+    maintenance = maintenance_of(data, place.region)
     revision = None
     headers = place.revisions.headers()
     if params["number"] is not None:
@@ -229,6 +243,7 @@ def _read(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
         before=before_of(data, place.region),
         finish=finish_of(data, place.region),
         standby=standby_of(data),
+        maintenance=None if maintenance is None else maintenance.summary(place.region),
         revisions=headers,
         revision=revision,
         lock=lock,

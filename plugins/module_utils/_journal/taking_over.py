@@ -94,7 +94,7 @@ def _unlocked(place: Place, params: Mapping[str, t.Any]) -> bool:
 
 
 def _write_token(place: Place, params: Mapping[str, t.Any], release: ReleaseRef) -> Data:
-    """Put our name into the journal, and for the fleet the decision when none stands."""
+    """Put our name into the journal, and for a release of the fleet the decision when none stands."""
     wanted = None
     if place.scope == "fleet":
         wanted = Decision(params["decision"], params["by"], params["reason"], place.clock.now())
@@ -104,7 +104,8 @@ def _write_token(place: Place, params: Mapping[str, t.Any], release: ReleaseRef)
         header = header_of(data)
         mine = {"holder": release.holder, "token": release.token, "recovered_by": params["by"]}
         new = {**data, "release": header_text({**header, **mine})}
-        if wanted is not None and decision_of(data) is None:
+        # A change of weights has none: the one that stands is that of the last release.
+        if wanted is not None and decision_of(data) is None and header["kind"] != "dns":
             new["decision"] = wanted.to_text()
         return new
 
@@ -117,7 +118,8 @@ def _fence(place: Place, data: Data, release: ReleaseRef) -> None:
     older resourceVersion, and is refused."""
     before = (before_of(data, place.region) or {}).get("objects") or []
     refs = [Ref.of({**obj, "metadata": {"namespace": place.namespace, **obj["metadata"]}}) for obj in before]
-    refs += [change.ref for entry in entries_of(data) for change in entry.changes]
+    # What an engine was asked for is no object of this cluster: the epoch record is the guard there.
+    refs += [change.ref for entry in entries_of(data) for change in entry.changes if change.op not in ("drain", "dns")]
     for ref in dict.fromkeys(refs):
         for attempt in range(_TRIES):
             hold(place, release)

@@ -30,7 +30,12 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.dec
     live_problem,
     weight_of,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import NAME_LABEL, label_of, rank
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import (
+    NAME_LABEL,
+    WORKLOADS,
+    label_of,
+    rank,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.ownership import adopt
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import (
     differences,
@@ -41,7 +46,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tre
     strip,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.find import (
-    find_routes,
+    find_traffic,
     rights_to_shift,
     weights_by_service,
 )
@@ -70,7 +75,7 @@ class Write:
         before = noted(self.live) if self.live is not None else None
         now = noted(after)
         found = differences(strip(before), strip(now)) if before is not None else {}
-        if self.live is not None and self.live["kind"] == "Deployment":
+        if self.live is not None and self.live["kind"] in WORKLOADS:
             # k8s_traffic asks for it: a slot that had no traffic when its pods were replaced is the undone version's.
             found["traffic.weight"] = {"before": self.weight, "after": self.weight}
         return Change(self.ref, "apply" if self.manifest is not None else "set", found, before, now)
@@ -115,7 +120,11 @@ def apply(
     _may_shift(session, shifted)
     live = {ref: kube.get(ref) for ref in _refs(objects, fields)}
     services = {label_of(obj, NAME_LABEL) for obj in [*objects, *live.values()]} - {None}
-    weights = weights_by_service(find_routes(kube, session.namespace, sorted(t.cast("set[str]", services))))
+    traffic = find_traffic(kube, session.namespace, sorted(t.cast("set[str]", services)))
+    weights = traffic.weights
+    if session.journal.release is not None and session.journal.release.kind == "maintenance":
+        # The engine was drained and keeps its epoch; a route that still sends to a slot is refused all the same.
+        weights = weights_by_service(traffic.routes)
     if not check_mode:
         live = {ref: obj and _adopted(kube, obj) for ref, obj in live.items()}
     writes = _planned(session, objects, fields, live, weights)

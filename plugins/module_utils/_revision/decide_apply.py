@@ -14,11 +14,13 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import (
     NAME_LABEL,
     SLOT_LABEL,
+    WORKLOADS,
     label_of,
     rank,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import differences, get_path, strip
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import selector
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.epoch import is_epoch_record
 
 JsonObject = dict[str, t.Any]
 Weights = Mapping[str, Mapping[str, int]]
@@ -46,6 +48,8 @@ def checked_objects(objects: Sequence[t.Any], namespace: str) -> list[JsonObject
             raise OptionError("objects", f"the HTTPRoute {name} belongs to k8s_traffic")
         if kind == selector.KIND and selector.weights_of(given) is not None:
             raise OptionError("objects", f"the Service {name} selects a slot, so it belongs to k8s_traffic")
+        if is_epoch_record(given):
+            raise OptionError("objects", f"the ConfigMap {name} is an epoch record, which only the engines write")
         own = given["metadata"].get("namespace") or namespace
         if own != namespace:
             raise OptionError("objects", f"{kind} {name} is for namespace {own}, this call is for {namespace}")
@@ -85,9 +89,9 @@ def live_problem(
 ) -> str | None:
     """Why a slot with traffic must not become that; None when it may."""
     weight = weight_of(live, weights)
-    if live is None or live["kind"] != "Deployment" or weight == 0:
+    if live is None or live["kind"] not in WORKLOADS or weight == 0:
         return None
-    name = f"Deployment {live['metadata']['name']} has {weight} % of the traffic"
+    name = f"{live['kind']} {live['metadata']['name']} has {weight} % of the traffic"
     now, then = (int(get_path(obj, "spec.replicas") or 0) for obj in (live, wanted))
     if then < now:
         return f"{name} and {now} replicas; it is not scaled down to {then}"

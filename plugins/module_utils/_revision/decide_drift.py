@@ -15,14 +15,20 @@ from collections.abc import Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import clock_time
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.redact import redact
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import live_slot, sanitise
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import (
+    WORKLOADS,
+    live_slot,
+    sanitise,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import differences, get_path
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import epoch
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route as routes
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.kinds import KINDS, weights_of, with_weights
 
 JsonObject = dict[str, t.Any]
 _Objects = dict[tuple[str, str], JsonObject]
-_Weights = dict[str, tuple[str, Mapping[str, int]]]
+#: Service -> the object that carries the weights, by kind and name, and the weights.
+_Weights = dict[str, tuple[tuple[str, str], Mapping[str, int]]]
 
 #: What an API server fills in, so that "not there" and this value are the same: by the last name of the path.
 _DEFAULTS: t.Final[Mapping[str, t.Any]] = {
@@ -49,7 +55,7 @@ _DEFAULTS: t.Final[Mapping[str, t.Any]] = {
 
 #: The scale of a slot without traffic belongs to the warm standby, which ends at zero.
 _SCALE: t.Final[Mapping[str, tuple[str, ...]]] = {
-    "Deployment": ("spec.replicas",),
+    **dict.fromkeys(WORKLOADS, ("spec.replicas",)),
     "HorizontalPodAutoscaler": ("spec.minReplicas", "spec.maxReplicas", "spec.behavior"),
 }
 #: Not 0 and 0: a Service selector gives all traffic to one slot.
@@ -75,7 +81,7 @@ def decide_drift(
     idle = _idle_slots(recorded, now)
     # A slot at zero has no use for its HPA; one that is warm has it held by the release.
     resting = {name for name in idle if _replicas(live, name) == 0}
-    warm = {str(field["name"]) for field in (standby or {}).get("fields") or [] if field["kind"] == "Deployment"}
+    warm = {str(field["name"]) for field in (standby or {}).get("fields") or [] if field["kind"] in WORKLOADS}
     fields = [*_traffic(recorded, now), *_secrets(recorded, now)]
     for key in sorted({*then, *live}):
         kind, name = key
@@ -94,16 +100,17 @@ def decide_drift(
 
 
 def _weights(document: Mapping[str, t.Any]) -> _Weights:
-    """Service -> kind of the object that carries the weights, and the weights."""
+    """What gives the traffic of every service to its slots."""
     found: _Weights = {
-        name: (routes.KIND, state["weights"])
+        name: ((epoch.KIND, epoch.record_name(name)) if "epoch" in state else (routes.KIND, name), state["weights"])
         for name, state in (document.get("services") or {}).items()
         if state.get("weights")
     }
     for obj in document.get("objects") or []:
         weights = weights_of(obj) if obj["kind"] in KINDS else None
         if weights is not None:
-            found[str(obj["metadata"]["name"])] = (str(obj["kind"]), weights)
+            name = str(obj["metadata"]["name"])
+            found[name] = ((str(obj["kind"]), name), weights)
     return found
 
 
@@ -112,8 +119,8 @@ def _traffic(recorded: Mapping[str, t.Any], now: Mapping[str, t.Any]) -> list[Js
     fields = []
     before, after = _weights(recorded), _weights(now)
     for name in sorted({*before} & {*after}):
-        kind, then = before[name]
-        ref, live = f"{kind} {recorded['namespace']}/{name}", after[name][1]
+        (kind, carrier), then = before[name]
+        ref, live = f"{kind} {recorded['namespace']}/{carrier}", after[name][1]
         differing = differences(then, live, "weights").items()
         fields += [_field(ref, path, both["before"], both["after"]) for path, both in differing]
         if live_slot(then) != live_slot(live):
@@ -160,7 +167,8 @@ def _idle_slots(recorded: Mapping[str, t.Any], now: Mapping[str, t.Any]) -> set[
 
 
 def _replicas(objects: _Objects, name: str) -> int:
-    found = get_path(objects.get(("Deployment", name)) or {"spec": {"replicas": 0}}, "spec.replicas")
+    workload = next((objects[kind, name] for kind in WORKLOADS if (kind, name) in objects), None)
+    found = get_path(workload or {"spec": {"replicas": 0}}, "spec.replicas")
     return 1 if found is None else int(found)
 
 

@@ -18,7 +18,12 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change, Entry
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import is_config, referenced
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_apply import Weights, weight_of
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import NAME_LABEL, label_of, rank
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import (
+    NAME_LABEL,
+    WORKLOADS,
+    label_of,
+    rank,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.ownership import scaled_by_autoscaler
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import (
     Kept,
@@ -62,7 +67,7 @@ def touched_refs(entries: Sequence[Entry]) -> list[Ref]:
 
 
 def _is_ours(change: Change) -> bool:
-    return change.op not in ("weights", "drain") and TAKEN_BACK not in change.fields
+    return change.op not in ("weights", "drain", "dns") and TAKEN_BACK not in change.fields
 
 
 def plan_undo(
@@ -72,7 +77,7 @@ def plan_undo(
     backends: Collection[str] = (),
     slots: Collection[JsonObject] = (),
 ) -> UndoPlan:
-    """Plan the way back. `backends` are the Services that routes name now, `slots` the Deployments of the services."""
+    """Plan the way back. `backends` are the Services that routes name now, `slots` the workloads of the services."""
     actions: list[Action] = []
     kept: list[str] = []
     states: dict[Ref, JsonObject | None] = {Ref.of(slot): slot for slot in slots}
@@ -163,7 +168,7 @@ def _guarded(
         if shared and any(share > 0 for share in weights.get(service, {}).values()):
             return strip(found), [f"{ref} stays: {service} has traffic"]
         return None, []
-    if ref.kind == "Deployment" and weight > 0:
+    if ref.kind in WORKLOADS and weight > 0:
         now, then = (int(get_path(obj, "spec.replicas") or 0) for obj in (found, state))
         if then < now:
             sentence = f"{ref} stays at {now} replicas (not {then}): it has {weight} % of the traffic"

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import is_config, referenced
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import strip
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.epoch import is_epoch_record
 
 JsonObject = dict[str, t.Any]
 
@@ -18,13 +20,16 @@ VERSION_LABEL: t.Final = "app.kubernetes.io/version"
 SLOT_LABEL: t.Final = "pincex.io/slot"
 SLOTS: t.Final = ("blue", "green")
 
+#: What a slot runs as. A StatefulSet is that of an engine (strategy `drain`).
+WORKLOADS: t.Final = ("Deployment", "StatefulSet")
+
 #: What has to be there first stands first.
 KIND_ORDER: t.Final = (
     "ServiceAccount",
     "Service",
     "ConfigMap",
     "PodDisruptionBudget",
-    "Deployment",
+    *WORKLOADS,
     "HorizontalPodAutoscaler",
     "HTTPRoute",
 )
@@ -36,6 +41,7 @@ KINDS_OF_A_SERVICE: t.Final = {
     "ConfigMap": "v1",
     "PodDisruptionBudget": "policy/v1",
     "Deployment": "apps/v1",
+    "StatefulSet": "apps/v1",
     "HorizontalPodAutoscaler": "autoscaling/v2",
 }
 
@@ -66,16 +72,20 @@ def sanitise(obj: Mapping[str, t.Any]) -> JsonObject:
             # A headless Service says so itself.
             if manifest["spec"].get(field) != "None":
                 manifest["spec"].pop(field, None)
+    for claim in manifest.get("spec", {}).get("volumeClaimTemplates") or []:
+        # A claim of its own has them; in a template they say nothing.
+        claim.pop("status", None)
+        claim.get("metadata", {}).pop("creationTimestamp", None)
     return manifest
 
 
-def slot_of(deployment: Mapping[str, t.Any]) -> JsonObject:
-    """What a slot is, out of its Deployment."""
-    containers = deployment["spec"]["template"]["spec"]["containers"]
-    status = deployment.get("status") or {}
+def slot_of(workload: Mapping[str, t.Any]) -> JsonObject:
+    """What a slot is, out of its workload."""
+    containers = workload["spec"]["template"]["spec"]["containers"]
+    status = workload.get("status") or {}
     return {
-        "version": label_of(deployment, VERSION_LABEL),
-        "replicas": int(deployment["spec"].get("replicas", 1)),
+        "version": label_of(workload, VERSION_LABEL),
+        "replicas": int(workload["spec"].get("replicas", 1)),
         "ready_replicas": int(status.get("readyReplicas") or 0),
         "image": str(containers[0]["image"]),
     }
@@ -95,22 +105,30 @@ def make_document(
     weights: Mapping[str, Mapping[str, int]],
     *,
     secrets: Sequence[JsonObject],
+    epochs: Mapping[str, int] = MappingProxyType({}),
 ) -> JsonObject:
     """The revision document: what runs of these services, as data and as manifests, and the `secrets` that it uses by
-    name and hash. Configuration of earlier releases, which no slot refers to, is no part of it."""
+    name and hash. Configuration of earlier releases, which no slot refers to, is no part of it.
+
+    `epochs` is by service, of those whose weights are those of an epoch record. The record itself is no part of it: it
+    belongs to the engines, and nobody else puts it back.
+    """
     used = referenced(objects, "ConfigMap")
-    objects = [obj for obj in objects if not is_config(obj) or obj["metadata"]["name"] in used]
+    objects = [
+        obj for obj in objects if not is_epoch_record(obj) and (not is_config(obj) or obj["metadata"]["name"] in used)
+    ]
     states: JsonObject = {}
     for name in services:
         slots = {
             str(label_of(obj, SLOT_LABEL)): slot_of(obj)
             for obj in objects
-            if obj["kind"] == "Deployment" and label_of(obj, NAME_LABEL) == name and label_of(obj, SLOT_LABEL) in SLOTS
+            if obj["kind"] in WORKLOADS and label_of(obj, NAME_LABEL) == name and label_of(obj, SLOT_LABEL) in SLOTS
         }
         states[name] = {
             "live_slot": live_slot(weights.get(name)),
             "slots": slots,
             "weights": dict(weights[name]) if name in weights else None,
+            **({"epoch": epochs[name]} if name in epochs else {}),
         }
     ordered = sorted(objects, key=lambda obj: (rank(obj["kind"]), obj["kind"], obj["metadata"]["name"]))
     return {

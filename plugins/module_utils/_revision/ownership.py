@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 JsonObject = dict[str, t.Any]
 
-_NEVER_OURS_TO_APPLY: t.Final = {"Deployment": ("f:spec", "f:replicas")}
+_NEVER_OURS_TO_APPLY: t.Final = dict.fromkeys(("Deployment", "StatefulSet"), ("f:spec", "f:replicas"))
 
 
 def adopt(obj: Mapping[str, t.Any], manager: str) -> list[JsonObject] | None:

@@ -17,10 +17,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.doc
     make_document,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.fingerprints import fingerprints
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.find import (
-    find_routes,
-    weights_by_service,
-)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.find import find_traffic
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.refusals import must_exist
 
 JsonObject = dict[str, t.Any]
@@ -34,8 +31,9 @@ def read_revision(kube: KubeApi, namespace: str, services: Sequence[str]) -> Jso
     if services:
         for kind, api_version in KINDS_OF_A_SERVICE.items():
             objects += kube.list(api_version, kind, namespace, selector)
-    found = find_routes(kube, namespace, services)
+    found = find_traffic(kube, namespace, services)
     # A Service that gives the traffic to a slot is among the Services already.
-    all_objects = list({Ref.of(obj): obj for obj in [*objects, *found.values()]}.values())
+    all_objects = list({Ref.of(obj): obj for obj in [*objects, *found.routes.values()]}.values())
     secrets = fingerprints(kube, namespace, referenced(objects, "Secret"))
-    return make_document(kube.region, namespace, services, all_objects, weights_by_service(found), secrets=secrets)
+    epochs = {name: one.number for name, one in found.epochs.items()}
+    return make_document(kube.region, namespace, services, all_objects, found.weights, secrets=secrets, epochs=epochs)

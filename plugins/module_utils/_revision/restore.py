@@ -21,11 +21,15 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.dec
     rotated,
     touched_refs,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import NAME_LABEL, label_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import (
+    NAME_LABEL,
+    WORKLOADS,
+    label_of,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.fingerprints import fingerprints
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.ownership import adopt
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import differences, noted, strip
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.find import find_routes, weights_by_service
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.find import find_traffic
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.route import backends_of
 
 _TRIES: t.Final = 5
@@ -85,14 +89,15 @@ def _plan(session: Session, entries: list[Entry]) -> UndoPlan:
     recorded = [obj for entry in entries for change in entry.changes for obj in (change.before, change.after)]
     labels = {label_of(obj, NAME_LABEL) for obj in [*live.values(), *recorded]} - {None}
     services = sorted(t.cast("set[str]", labels))
-    routes = find_routes(session.kube, session.namespace, services)
-    backends = {name for route in routes.values() for name in backends_of(route)}
+    traffic = find_traffic(session.kube, session.namespace, services)
+    backends = {name for route in traffic.routes.values() for name in backends_of(route)}
     slots: list[JsonObject] = []
     if any(obj is not None and is_config(obj) for obj in live.values()):
         # Configuration goes when no slot refers to it, also none that this release did not write.
         selector = f"{NAME_LABEL} in ({','.join(services)})"
-        slots = session.kube.list("apps/v1", "Deployment", session.namespace, selector)
-    return plan_undo(entries, live, weights_by_service(routes), backends, slots)
+        for kind in WORKLOADS:
+            slots += session.kube.list("apps/v1", kind, session.namespace, selector)
+    return plan_undo(entries, live, traffic.weights, backends, slots)
 
 
 def _carry_out(session: Session, action: Action) -> JsonObject | None:

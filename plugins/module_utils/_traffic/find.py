@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError, ReleaseError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject, Ref
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import kinds, route, selector
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import epoch, kinds, route, selector
 
 
 def find_routes(kube: KubeApi, namespace: str, services: Iterable[str]) -> dict[str, JsonObject]:
@@ -37,6 +38,45 @@ def find_routes(kube: KubeApi, namespace: str, services: Iterable[str]) -> dict[
         if obj is not None:
             found[service] = obj
     return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Traffic:
+    """Where the traffic of services goes: by the route of each, or by the epoch record of an engine that has none."""
+
+    routes: Mapping[str, JsonObject]
+    epochs: Mapping[str, epoch.Epoch]
+
+    @property
+    def weights(self) -> dict[str, dict[str, int]]:
+        """By service, of those whose traffic goes to slots."""
+        return {**weights_by_service(self.routes), **{name: dict(one.weights) for name, one in self.epochs.items()}}
+
+
+def find_traffic(kube: KubeApi, namespace: str, services: Iterable[str]) -> Traffic:
+    """Raises ReleaseError for an epoch record that cannot be read."""
+    services = list(services)
+    routes = find_routes(kube, namespace, services)
+    routed = weights_by_service(routes)
+    epochs: dict[str, epoch.Epoch] = {}
+    for service in services:
+        if service in routed:
+            continue
+        ref = Ref(epoch.API_VERSION, epoch.KIND, epoch.record_name(service), namespace)
+        record = kube.get(ref)
+        if record is None:
+            continue
+        try:
+            epochs[service] = epoch.epoch_of(record, service)
+        except ValueError as error:
+            raise ReleaseError(
+                f"{kube.region}: {ref} {error}; look at the engines, which alone write it",
+                kind="epoch_record",
+                system="exchange",
+                region=kube.region,
+                retriable=False,
+            ) from error
+    return Traffic(routes, epochs)
 
 
 def weights_by_service(found: Mapping[str, JsonObject]) -> dict[str, dict[str, int]]:

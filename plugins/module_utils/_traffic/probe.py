@@ -39,6 +39,7 @@ class Reply:
     code: str
     slot: str | None = None
     version: str | None = None
+    retry_after: str | None = None
 
 
 class DataPlane(t.Protocol):
@@ -92,7 +93,8 @@ class Gateway:
         finally:
             if not self._keep:
                 pool.close()
-        return Reply(str(answer.status), answer.headers.get("x-slot"), answer.headers.get("x-version"))
+        said = (answer.headers.get(name) for name in ("x-slot", "x-version", "retry-after"))
+        return Reply(str(answer.status), *said)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,6 +159,27 @@ class Probe:
                 return counts, None
             self.clock.sleep(_PAUSE_S)
         return counts, problem
+
+    def ask_answer(self, host: str | None, end: float) -> str | None:
+        """Ask until a whole round of answers is that of a maintenance, or the time is over; why it is not."""
+        problem: str | None = "no answer at all"
+        while problem is not None and self.clock.monotonic() < end:
+            problem = None
+            for number in range(self.requests):
+                left = end - self.clock.monotonic()
+                if left <= 0:
+                    return f"only {number} of {self.requests} requests were answered in time"
+                problem = _no_maintenance(self.plane.ask(host, self.path, {}, min(_REQUEST_S, left)))
+                if problem:
+                    self.clock.sleep(_PAUSE_S)
+                    break
+        return problem
+
+
+def _no_maintenance(reply: Reply) -> str | None:
+    if reply.code != "503":
+        return f"{reply.slot or 'something'} answered {reply.code}"
+    return None if reply.retry_after else "the answer 503 has no Retry-After"
 
 
 def _wrong(reply: Reply, slot: str, version: str) -> str | None:

@@ -59,7 +59,11 @@ class Shift:
         fields: dict[str, dict[str, t.Any]] = {"weights": {"before": self.old, "after": now}}
         if back:
             fields[TAKEN_BACK] = {"before": None, "after": True}
-        return Change(ref, "weights", fields, _bare(self.live), _bare(after))
+        return Change(ref, "weights", fields, bare(self.live), bare(after))
+
+    def reads(self, obj: JsonObject | None) -> str:
+        """What of an object this shift is about, for people and to read it back."""
+        return _text(weights_of(obj) if obj is not None else None)
 
 
 @dataclasses.dataclass
@@ -266,12 +270,11 @@ class Routes:
         return found
 
     def _read_back(self, shift: Shift) -> None:
-        found = self.kube.get(self.ref(shift.name))
-        now = weights_of(found) if found is not None else None
-        if now != shift.new:
+        written, now = shift.reads(shift.after), shift.reads(self.kube.get(self.ref(shift.name)))
+        if now != written:
             raise ReleaseError(
-                f"{self.kube.region}: {self.kind(shift.name).KIND} {shift.name} was written as {_text(shift.new)} and "
-                f"reads {_text(now)}",
+                f"{self.kube.region}: {self.kind(shift.name).KIND} {shift.name} was written as {written} and reads "
+                f"{now}",
                 kind="read_back",
                 system="kubernetes",
                 region=self.kube.region,
@@ -303,7 +306,7 @@ def _holds(found: t.Any, wanted: t.Any) -> bool:
     return bool(found == wanted)
 
 
-def _bare(obj: JsonObject | None) -> JsonObject | None:
+def bare(obj: JsonObject | None) -> JsonObject | None:
     """What a journal keeps of a route."""
     if obj is None:
         return None

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Pincex release engineering
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""k8s_traffic: read, shift, probe and take back the traffic of services, and count what is left of it."""
+"""k8s_traffic: read, shift, probe and take back the traffic of services, count what is left of it, and maintenance."""
 
 from __future__ import annotations
 
@@ -30,6 +30,12 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.drai
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.endpoints import Endpoints, wait_until
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.find import find_routes
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.kinds import KINDS, weights_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.maintain import SPEC as MAINTENANCE
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.maintain import (
+    checked_entering,
+    enter,
+    leave,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.probe import Gateway, Probe
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.refusals import named
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.restore import restore
@@ -44,13 +50,17 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.shif
 
 JsonObject = dict[str, t.Any]
 
+_STATES: t.Final = ("read", "shifted", "probed", "restored", "drained", "maintenance", "returned")
+#: The states that know routes by their names alone.
+_BY_NAME: t.Final = ("read", "maintenance", "returned")
+
 ARGUMENT_SPEC: t.Final = merge(
     CLUSTER,
     UNREACHABLE,
     RELEASE,
     providers.argument_spec(),
     {
-        "state": {"type": "str", "choices": ["read", "shifted", "probed", "restored", "drained"], "required": True},
+        "state": {"type": "str", "choices": list(_STATES), "required": True},
         "routes": {"type": "list", "elements": "raw", "default": []},
         "probe": {
             "type": "dict",
@@ -64,6 +74,7 @@ ARGUMENT_SPEC: t.Final = merge(
         },
         "connections": {"type": "list", "elements": "dict", "default": [], "options": SPEC},
         "drain_s": {"type": "float", "default": 60.0},
+        "maintenance": {"type": "dict", "options": MAINTENANCE},
     },
 )
 
@@ -88,6 +99,7 @@ EMPTY_RESULT: t.Final[JsonObject] = {
     "answers": {},
     "proofs": {},
     "connections": {},
+    "maintenance": None,
     "kept": [],
     "warnings": [],
 }
@@ -103,7 +115,10 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
     wanted = checked_shifts(given) if state == "shifted" else []
     if state == "restored" and not params.get("release"):
         raise OptionError("release", "needed to take traffic back: its journal says where it was")
-    probe = _probe(params.get("probe"), clock, given)
+    probe = _probe(params.get("probe"), clock, given if state in _ROUTE_OPTIONS else [])
+    if state in ("maintenance", "returned"):
+        names = [entry["name"] for entry in given]
+        return _maintained(params, names, probe, check_mode=check_mode, clock=clock, progress=progress)
     if state == "probed" and probe is None:
         raise OptionError("probe", "needed for state probed")
     session = open_session(params, clock=clock, check_mode=check_mode, undoing=state == "restored")
@@ -129,7 +144,7 @@ def _checked(state: str, given: Sequence[t.Any]) -> list[dict[str, t.Any]]:
         return []
     checked: list[dict[str, t.Any]] = []
     for number, entry in enumerate(given, start=1):
-        if state == "read":
+        if state in _BY_NAME:
             if not isinstance(entry, str):
                 raise OptionError("routes", f"number {number} is no name of a route")
             checked.append({"name": entry})
@@ -153,7 +168,7 @@ def _checked(state: str, given: Sequence[t.Any]) -> list[dict[str, t.Any]]:
         if options.get("kind", route.KIND) not in KINDS:
             raise OptionError("routes", f"{name}: there is no kind {options['kind']} (there are: {', '.join(KINDS)})")
         checked.append(options)
-    if not checked:
+    if not checked and state != "returned":
         raise OptionError("routes", f"no route is named for state {state}")
     return checked
 
@@ -239,6 +254,49 @@ def _probed(
         how = f"answers as {version} through the gateway ({probe.requests} requests)"
         progress(f"{name}: {slot} {how if by == ANSWERS else f'is ready as {version} behind its own Service'}")
     return proofs
+
+
+def _maintained(
+    params: Mapping[str, t.Any],
+    names: Sequence[str],
+    probe: Probe | None,
+    *,
+    check_mode: bool,
+    clock: Clock,
+    progress: Progress,
+) -> JsonObject:
+    """Into a maintenance or out of it. The record is written under the lock, so check mode alone needs none."""
+    if not (params.get("release") or check_mode):
+        raise OptionError("release", f"needed for state {params['state']}: it is written under its lock")
+    session = open_session(params, clock=clock, check_mode=check_mode)
+    act = functools.partial(
+        leave, session, names, probe, step=params.get("step") or "", check_mode=check_mode, progress=progress
+    )
+    if params["state"] == "maintenance":
+        act = functools.partial(
+            enter,
+            session,
+            checked_entering(params.get("maintenance")),
+            names,
+            probe,
+            step=params.get("step") or "",
+            check_mode=check_mode,
+            progress=progress,
+        )
+    with named(params):
+        done, before = keep_trying(
+            act, session.journal.look_at_fleet, check_mode=check_mode, clock=clock, progress=progress
+        )
+    return ok_result(
+        done.changed or bool(before.get("changed")),
+        *done.diff(with_scale=check_mode),
+        **{
+            **EMPTY_RESULT,
+            "routes": {turn.name: {"before": turn.old, "after": turn.new} for turn in done.turns},
+            "maintenance": done.told(session.region),
+            "kept": [f"{session.region}: {sentence}" for sentence in done.kept],
+        },
+    )
 
 
 def _drained(params: Mapping[str, t.Any], check_mode: bool, clock: Clock, progress: Progress) -> JsonObject:

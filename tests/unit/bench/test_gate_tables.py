@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import pytest
 
-from bench.gate import alarms, tables
+from bench.gate import simulated, tables
 from bench.gate.replayed import share_row
 from bench.results import OURS
 
 
 def test_the_page_shows_the_results() -> None:
     page = tables.PAGE.read_text(encoding="utf-8")
-    made = tables.tables(tables._read("gate_alarms"), tables._read("gate_replayed"))
+    made = tables.tables(tables.results())
     assert tables.filled(page, made) == page, "run `python -m bench.gate.tables`"
 
 
 def test_one_line_a_case_and_one_column_a_subject() -> None:
     rows = [
-        alarms.alarm_row("0.1 %", OURS, 0, 100_000, 1e-4),
-        alarms.alarm_row("0.1 %", "Flagger", 1234, 100_000, None),
-        alarms.alarm_row("1 %", OURS, 9, 100_000, 1e-4),
+        simulated.alarm_row("0.1 %", OURS, 0, 100_000, 1e-4),
+        simulated.alarm_row("0.1 %", "Flagger", 1234, 100_000, None),
+        simulated.alarm_row("1 %", OURS, 9, 100_000, 1e-4),
     ]
     assert tables.table(rows, "true", tables._alarms) == [
         "| true | ours | Flagger |",

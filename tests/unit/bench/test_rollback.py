@@ -115,7 +115,7 @@ class TestBack:
 
 class TestOrders:
     def test_what_is_not_known_counts_as_all(self) -> None:
-        totals = {"failed": 2, "lost": None, "duplicated": 0, "acknowledged": 70}
+        totals = {"failed": 1, "turned_away": 1, "lost": None, "duplicated": 0, "acknowledged": 70}
         found = read({"totals": totals, "versions": {"v1": {"last_at": 5.0}, "v2": {"last_at": None}}})
         assert found == Orders(failed=2, lost=70, duplicated=0, last_of={"v1": 5.0})
 

@@ -10,11 +10,12 @@ import typing as t
 
 import pytest
 
-from chaos.mutations import Leases, Request, body_of, is_write, step_of, what_of
+from chaos.mutations import Leases, Request, Write, body_of, command_of, is_write, step_of, what_of
 
 SPACE = "/apis/apps/v1/namespaces/exchange"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/exchange/leases"
 JOURNAL = "/api/v1/namespaces/exchange/configmaps/pincex-release-journal"
+POD = "/api/v1/namespaces/exchange/pods/matching-engine-blue-0"
 
 
 def request(method: str, target: str, **body: t.Any) -> Request:
@@ -68,6 +69,40 @@ def test_what_is_written() -> None:
     assert what_of(request("PATCH", f"{SPACE}/deployments/a"), {}) == "deployments/a"
     made = request("POST", f"{SPACE}/deployments", metadata={"name": "b"})
     assert what_of(made, body_of(made.body)) == "deployments/b"
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        (request("POST", f"{POD}:8080/proxy/control/cut", deadline_s=10), "POST cut of matching-engine-blue-0"),
+        (request("POST", f"{POD}:8080/proxy/control/follow", url="x"), "POST follow of matching-engine-blue-0"),
+        (
+            request("DELETE", f"{POD}:8080/proxy/control/announce", command_id="1"),
+            "DELETE announce of matching-engine-blue-0",
+        ),
+        (request("PUT", f"{POD}/proxy/ops/v2/phase/open"), "PUT ops/v2/phase/open of matching-engine-blue-0"),
+        (request("POST", f"{POD}:http/proxy/control/mode?x=1"), "POST mode of matching-engine-blue-0"),
+        (
+            request("POST", f"{POD.replace('pods/', 'pods/https:')}:8443/proxy/cut"),
+            "POST cut of matching-engine-blue-0",
+        ),
+    ],
+)
+def test_what_a_pod_is_asked_through_the_api_server(asked: Request, name: str) -> None:
+    assert is_write(asked)
+    assert str(Write(asked.method, what_of(asked, body_of(asked.body)), "")) == name
+
+
+def test_a_question_to_a_pod_is_no_write_and_a_pod_is_an_object() -> None:
+    assert not is_write(request("GET", f"{POD}:8080/proxy/control/proof?sequence=7"))
+    assert not request("GET", f"{POD}:8080/proxy/control/follow").is_watch
+    assert what_of(request("DELETE", POD), {}) == "pods/matching-engine-blue-0"
+
+
+def test_only_a_pod_has_commands() -> None:
+    assert command_of(request("POST", f"{POD}:8080/proxy/control/cut", command_id="a-1-cut")) == "a-1-cut"
+    assert command_of(request("POST", f"{POD}:8080/proxy/control/cut")) == ""
+    assert command_of(request("POST", f"{SPACE}/deployments", command_id="a-1-cut")) == ""
 
 
 def test_a_journal_says_which_step_it_is() -> None:

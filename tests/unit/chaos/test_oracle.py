@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaos.oracle import Json, Ledger, SiteState, State, judge
+from chaos.oracle import EngineState, Json, Ledger, SiteState, State, judge
 
 HPA = "HorizontalPodAutoscaler api-blue"
 
@@ -109,6 +109,51 @@ def test_what_is_left_in_the_fleet() -> None:
 def test_orders() -> None:
     assert told(OLD, Ledger(lost=2, duplicated=1)) == ("1 orders were duplicated", "2 orders were lost")
     assert "is not known" in told(OLD, Ledger(lost=None))[0]
+
+
+def led(owner: str, *leaders: str, epoch: int = 7) -> dict[str, EngineState]:
+    return {"engine": EngineState(owner, epoch, leaders or (owner,))}
+
+
+def with_engines(us: dict[str, EngineState], eu: dict[str, EngineState], state: State = OLD) -> State:
+    regions = {name: dataclasses.replace(state.regions[name], engines=one) for name, one in (("us", us), ("eu", eu))}
+    return State(regions, state.fleet)
+
+
+BLUE, GREEN = led("engine-blue"), led("engine-green")
+
+
+def told_of_engines(found: State) -> tuple[str, ...]:
+    return judge(found, with_engines(BLUE, BLUE), with_engines(GREEN, GREEN, NEW), None).violations
+
+
+def test_who_leads_belongs_to_the_revision() -> None:
+    assert told_of_engines(with_engines(BLUE, BLUE)) == told_of_engines(with_engines(GREEN, GREEN, NEW)) == ()
+    # Handed over and handed back: another epoch of the same engine.
+    assert told_of_engines(with_engines(led("engine-blue", epoch=9), BLUE)) == ()
+    (sentence,) = told_of_engines(with_engines(GREEN, BLUE))
+    assert sentence == (
+        "us: neither the old nor the new revision; from the old one differ "
+        "the epoch of engine owner: engine-green instead of engine-blue"
+    )
+
+
+@pytest.mark.parametrize(
+    ("engine", "sentence"),
+    [
+        (EngineState("engine-blue", 7, ()), "us: nobody leads engine"),
+        (
+            led("engine-blue", "engine-blue", "engine-green")["engine"],
+            "us: engine-blue and engine-green both lead engine",
+        ),
+        (
+            led("engine-blue", "engine-green")["engine"],
+            "us: engine-green leads engine, and its epoch record names engine-blue",
+        ),
+    ],
+)
+def test_exactly_one_leads_and_the_record_names_it(engine: EngineState, sentence: str) -> None:
+    assert told_of_engines(with_engines({"engine": engine}, BLUE)) == (sentence,)
 
 
 values = st.one_of(st.integers(0, 2), st.sampled_from(["a", "b"]), st.lists(st.integers(0, 1), max_size=2))

@@ -52,6 +52,27 @@ def test_a_sample_is_the_same_again_and_spread_over_the_release() -> None:
     assert Sample("7", 99).of(POINTS, "tree") == POINTS
 
 
+ASKED = [("us", 21, "POST cut of engine-0 (handover)"), ("us", 22, "POST open of engine-1 (handover)")]
+
+
+def test_half_of_a_sample_of_an_engine_are_requests_to_it() -> None:
+    points = points_of([(point.site, point.number, point.what) for point in POINTS[::2]] + ASKED)
+    sample = Sample("7", 6).with_pods(points, "drain")
+    assert [point.asks_a_pod for point in sample] == [False] * 3 + [True] * 3
+    assert sample == Sample("7", 6).with_pods(points, "drain") == chosen(VARIANTS["drain"], points, ["7:6"], Shard())
+    # When there are fewer of them, there are more of the others.
+    assert [point.asks_a_pod for point in Sample("7", 12).with_pods(points, "drain")].count(True) == 4
+    assert len(Sample("7", 12).with_pods(points, "drain")) == 12
+    assert len(Sample("7", 99).with_pods(points, "drain")) == len(points)
+    # Every other variant takes what it has always taken.
+    assert chosen(VARIANTS["tree"], points, ["7:6"], Shard()) == Sample("7", 6).of(points, "tree")
+
+
+@pytest.mark.parametrize("what", ["PUT leases/a (held of b)", "POST configmaps/a", ""])
+def test_an_object_is_no_request_to_a_pod(what: str) -> None:
+    assert not Point("us", 1, "before", what).asks_a_pod
+
+
 def test_shards_are_everything_once() -> None:
     parts = [Shard(index, 3).of(POINTS) for index in (1, 2, 3)]
     assert sorted(str(point) for part in parts for point in part) == sorted(map(str, POINTS))
@@ -97,3 +118,10 @@ def test_the_table_tells_what_was_not_proved() -> None:
     assert rows["stop"][6:9] == ["1", "?", "0"]
     assert rows["all"][1:5] == ["4", "2", "1", "1"]
     assert lines[-1] == "tree us:1:after PUT x: us: the lock is held by x"
+    assert not any("accepted no order" in line for line in lines)
+
+
+def test_the_table_tells_how_long_nobody_traded() -> None:
+    gaps = [{"lost": 0, "duplicated": 0, "longest_gap_s": gap} for gap in (0.4, 10.62, None)]
+    lines = table([outcome("drain", f"us:{at}:after", orders=orders) for at, orders in enumerate(gaps, 1)])
+    assert lines[-1] == "longest time in which a region accepted no order: 10.6 s"

@@ -103,6 +103,28 @@ def test_writes_are_counted_and_everything_passes(api: int) -> None:
     assert len(Api.asked) == 3
 
 
+def test_a_command_to_a_pod_is_counted_once_in_all_its_tries(api: int) -> None:
+    tap = Tap()
+    pods = "/api/v1/namespaces/exchange/pods"
+    with proxy(api, tap) as connection:
+        for command in ("run-1-cut", "run-1-cut", "run-2-open"):
+            call = command.rpartition("-")[2]
+            ask(connection, "POST", f"{pods}/engine-0:8080/proxy/control/{call}", json.dumps({"command_id": command}))
+    named = [(counted.number, str(counted.write)) for counted in tap.writes]
+    assert named == [(1, "POST cut of engine-0"), (2, "POST open of engine-0")]
+    assert len(Api.asked) == 3
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_request_to_an_engine_is_dropped_at_its_point(api: int, moment: Moment) -> None:
+    path = "/api/v1/namespaces/exchange/pods/engine-0:8080/proxy/control/cut"
+    tap = Tap(Point("us", 1, moment), lambda _point: Fate.DROP)
+    with proxy(api, tap) as connection:
+        with pytest.raises((http.client.HTTPException, OSError)):
+            ask(connection, "POST", path, json.dumps({"command_id": "run-1-cut"}))
+        assert Api.asked == ([f"POST {path}"] if moment == "after" else [])
+
+
 @pytest.mark.parametrize(("moment", "arrived"), [("before", 1), ("after", 2)])
 def test_a_request_is_dropped_at_its_point(api: int, moment: Moment, arrived: int) -> None:
     acted = []

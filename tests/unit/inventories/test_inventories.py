@@ -23,6 +23,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.re
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.tiers import tiers_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.windows import parse_windows
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import SystemClock
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.options import ARGUMENT_SPEC as WEIGHTS
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.options import (
     ARGUMENT_SPEC,
     metric_checkers_of,
@@ -56,6 +57,10 @@ def variables_of(name: str) -> dict[str, dict[str, t.Any]]:
                 "cluster_context",
                 "cluster_namespace",
                 "groups",
+                "dns",
+                "region_strategy",
+                "dns_ramp_steps",
+                "dns_ramp_hold_s",
             )
             if key in variables
         }
@@ -82,6 +87,10 @@ def test_an_inventory_is_complete(name: str) -> None:
             "fleet": variables["groups"]["fleet"],
             "windows": {region: own.get("release_windows", {}) for region, own in regions.items()},
             "release_confirm": variables.get("release_confirm", ""),
+            "dns": variables.get("dns"),
+            "strategies": {region: own.get("region_strategy", "stay") for region, own in regions.items()},
+            "ramp_steps": variables.get("dns_ramp_steps"),
+            "ramp_hold_s": variables.get("dns_ramp_hold_s"),
             "confirm": name if name == "production" else "",
             # A Tuesday, after the market of New York has closed.
             "now": dt.datetime(2026, 12, 1, 21, 30, tzinfo=dt.UTC).timestamp(),
@@ -98,6 +107,15 @@ def test_production_is_guarded() -> None:
     assert {window.name for window in guards["eu-west-1"][0]} == {"year-end", "weekend"}
     assert {window.name for window in guards["us-east-1"][0]} == {"year-end", "weekend", "New York session"}
     assert {own["release_confirm"] for own in regions.values()} == {"production"}
+
+
+def test_production_takes_its_first_region_out_of_the_traffic() -> None:
+    regions = variables_of("production")
+    assert {region for region, own in regions.items() if own.get("region_strategy") == "evacuate"} == {"ap-southeast-1"}
+    given = regions["us-east-1"]["dns"]
+    # Its own option of the task: the module checks what the inventory says.
+    full = ArgumentSpecValidator(WEIGHTS).validate({"state": "status", "context": "m", "namespace": "f", **given})
+    assert full.error_messages == []
 
 
 def test_production_keeps_the_rules_of_the_trade() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from lab import exchange_install, metrics_server, monitoring
+from lab import metrics_server, monitoring
 from lab.kube import Object
 from lab.model import plan_lab
 
@@ -93,16 +93,3 @@ def test_the_metrics_api_is_served_at_the_site() -> None:
     assert endpoints["metadata"]["labels"]["kubernetes.io/service-name"] == service["metadata"]["name"]
     assert endpoints["ports"][0]["name"] == service["spec"]["ports"][0]["name"]
     assert api["spec"]["service"]["name"] == service["metadata"]["name"]
-
-
-def test_the_engine_is_restarted_by_nobody_and_keeps_its_journal() -> None:
-    objects = {obj["kind"]: obj for obj in exchange_install.manifests(SITE)}
-    engine, service = objects["StatefulSet"], objects["Service"]
-    container = engine["spec"]["template"]["spec"]["containers"][0]
-    assert engine["spec"]["updateStrategy"] == {"type": "OnDelete"}
-    assert {"name": "PINCEX_REGION", "value": SITE.name} in container["env"]
-    assert container["volumeMounts"][0]["name"] == engine["spec"]["volumeClaimTemplates"][0]["metadata"]["name"]
-    labels = engine["spec"]["template"]["metadata"]["labels"]
-    assert service["spec"]["selector"].items() <= labels.items()
-    # Clients find it by the variables of the Service, so it has to be there before the pods.
-    assert list(objects) == ["Namespace", "Service", "StatefulSet"]

@@ -47,7 +47,7 @@ async def test_status(tmp_path: pathlib.Path) -> None:
             "durable_sequence": 3,
             "projection": 1,
             "format": {"writes": 1, "reads": [1]},
-            "follow": {"url": None, "lag_events": None, "error": None},
+            "follow": {"url": None, "lag_events": None, "error": None, "problem": None},
             "pending_settlements": 0,
             "settlements_oldest_s": None,
             "journal_ok": True,

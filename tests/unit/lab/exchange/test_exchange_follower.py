@@ -20,7 +20,8 @@ async def test_the_same_bytes(tmp_path: pathlib.Path) -> None:
     async with a_region(tmp_path) as (old, new):
         await until(lambda: old.lines() == new.lines())
         status = await new.get("/control/status")
-        assert (status["role"], status["follow"]) == ("follower", {"url": old.url, "lag_events": 0, "error": None})
+        assert status["role"] == "follower"
+        assert status["follow"] == {"url": old.url, "lag_events": 0, "error": None, "problem": None}
         # Nobody but the leader writes, and settlements come by its journal.
         refused = await new.place(99)
         assert (refused.status, refused.json()["code"]) == (423, "epoch_closed")
@@ -38,10 +39,13 @@ async def test_both_restart(tmp_path: pathlib.Path) -> None:
         await same(old, new)
         await old.stop()
         await until(lambda: new.engine.control.follower.lag_events is None)  # type: ignore[union-attr]
+        told = (await new.get("/control/status"))["follow"]
+        assert (told["error"], told["problem"].partition(": ")[0]) == (None, f"{old.url} does not answer")
         await old.start()
         await old.place(110)
         await same(old, new)
         await until(lambda: old.lines() == new.lines())
+        assert (await new.get("/control/status"))["follow"]["problem"] is None
 
 
 async def test_what_it_was_told_survives_a_restart(tmp_path: pathlib.Path) -> None:

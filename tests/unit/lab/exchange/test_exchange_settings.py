@@ -10,15 +10,26 @@ from lab.exchange.settings import SettingsError, read_settings
 CORE = {"PINCEX_SERVICE": "core-api", "REFERENCE_DATA_URL": "http://198.18.1.2"}
 
 
-def test_the_engine_is_found_by_what_kubernetes_sets() -> None:
-    settings = read_settings(
-        {**CORE, "MATCHING_ENGINE_SERVICE_HOST": "10.96.1.7", "MATCHING_ENGINE_SERVICE_PORT": "8080"}
-    )
-    assert settings.engine_url == "http://10.96.1.7:8080"
-    assert (
-        read_settings({**CORE, "ENGINE_URL": "http://e:1", "MATCHING_ENGINE_SERVICE_HOST": "x"}).engine_url
-        == "http://e:1"
-    )
+def test_the_engines_are_found_by_what_kubernetes_sets() -> None:
+    blue = {"MATCHING_ENGINE_BLUE_SERVICE_HOST": "10.96.1.7", "MATCHING_ENGINE_BLUE_SERVICE_PORT": "8081"}
+    both = {**blue, "MATCHING_ENGINE_GREEN_SERVICE_HOST": "10.96.1.8"}
+    assert read_settings({**CORE, **blue}).engine_urls == ("http://10.96.1.7:8081",)
+    assert read_settings({**CORE, **both}).engine_urls == ("http://10.96.1.7:8081", "http://10.96.1.8:8080")
+    assert read_settings({**CORE, **both}).engine_url == "http://10.96.1.7:8081"
+    told = read_settings({**CORE, **both, "ENGINE_URL": "http://e:1"})
+    assert (told.engine_url, told.engine_urls) == ("http://e:1", ())
+    told = read_settings({**CORE, **both, "ENGINE_URLS": "http://e:1, http://e:2"})
+    assert told.engine_urls == ("http://e:1", "http://e:2")
+
+
+def test_the_peer_is_found_by_its_service_or_its_name() -> None:
+    env = {"ENGINE_PEER": "matching-engine-green", "MATCHING_ENGINE_GREEN_SERVICE_HOST": "10.96.1.8"}
+    settings = read_settings(env, "matching-engine")
+    assert (settings.engine_peer, settings.peer_url) == ("matching-engine-green", "http://10.96.1.8:8080")
+    # Its Service is younger than this pod.
+    del env["MATCHING_ENGINE_GREEN_SERVICE_HOST"]
+    assert read_settings(env, "matching-engine").peer_url == "http://matching-engine-green:8080"
+    assert read_settings({}, "matching-engine").peer_url == ""
 
 
 def test_only_the_engine_does_not_linger() -> None:
@@ -47,7 +58,8 @@ def test_faults_have_to_be_allowed() -> None:
         ({"PINCEX_SERVICE": "reference-data", "PORT": "http"}, "PORT"),
         ({"PINCEX_SERVICE": "reference-data", "LINGER_S": "-1"}, "LINGER_S"),
         ({"PINCEX_SERVICE": "reference-data", "LINGER_S": "nan"}, "LINGER_S"),
-        (CORE, "ENGINE_URL"),
+        (CORE, "ENGINE_URLS"),
+        ({**CORE, "ENGINE_URLS": "http://10.96.1.7:8080,http://$(NO_SERVICE_HOST):8080"}, "ENGINE_URLS=.*NO_SERVICE"),
         ({"PINCEX_SERVICE": "matching-engine", "PINCEX_FAULTS": "on,other"}, "PINCEX_FAULTS"),
         ({"PINCEX_SERVICE": "core-api", "ENGINE_URL": "http://e:1"}, "REFERENCE_DATA_URL"),
     ],

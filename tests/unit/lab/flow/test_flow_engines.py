@@ -14,13 +14,21 @@ import pytest
 from lab.exchange.http_server import HttpServer, Reply, Request
 from lab.flow.engines import EngineError, find_engine
 
+RECORD = "/api/v1/namespaces/exchange/configmaps/matching-engine-epoch"
+POD = "/api/v1/namespaces/exchange/pods/matching-engine-green-0"
 
-async def ask(folder: pathlib.Path, reply: Reply, region: str = "eu-west-1") -> tuple[str, list[str]]:
+
+def record(owner: str) -> Reply:
+    text = json.dumps({"epoch": 2, "owner": owner, "sequence": 7})
+    return Reply(200, json.dumps({"data": {"record": text}}).encode())
+
+
+async def ask(folder: pathlib.Path, replies: dict[str, Reply], region: str = "eu-west-1") -> tuple[str, list[str]]:
     asked: list[str] = []
 
     async def handle(request: Request) -> Reply:
         asked.append(request.path)
-        return reply
+        return replies.get(request.path, Reply(404, b"{}"))
 
     server = HttpServer(handle, {})
     port = await server.start("127.0.0.1", 0)
@@ -44,24 +52,34 @@ async def ask(folder: pathlib.Path, reply: Reply, region: str = "eu-west-1") -> 
         await server.stop(1)
 
 
-async def test_the_pod_says_where_it_is(tmp_path: pathlib.Path) -> None:
-    url, asked = await ask(tmp_path, Reply(200, b'{"status":{"podIP":"198.19.1.7"}}'))
+async def test_the_pod_of_the_engine_that_the_record_names(tmp_path: pathlib.Path) -> None:
+    pod = Reply(200, b'{"status":{"podIP":"198.19.1.7"}}')
+    url, asked = await ask(tmp_path, {RECORD: record("matching-engine-green"), POD: pod})
     assert url == "http://198.19.1.7:8080"
-    assert asked == ["/api/v1/namespaces/exchange/pods/matching-engine-0"]
+    assert asked == [RECORD, POD]
 
 
 @pytest.mark.parametrize(
-    ("reply", "region", "text"),
+    ("replies", "region", "what", "text"),
     [
-        (Reply(200, b'{"status":{}}'), "eu-west-1", "has no address"),
-        (Reply(404, b"{}"), "eu-west-1", "404"),
-        (Reply(200, b"{}"), "us-east-1", "us-east-1"),
+        ({}, "eu-west-1", "ConfigMap exchange/matching-engine-epoch", "404"),
+        ({RECORD: Reply(200, b"{}")}, "eu-west-1", "ConfigMap", "is not an epoch record"),
+        ({RECORD: record("matching-engine-green")}, "eu-west-1", "pod exchange/matching-engine-green-0", "404"),
+        (
+            {RECORD: record("matching-engine-green"), POD: Reply(200, b'{"status":{}}')},
+            "eu-west-1",
+            "pod exchange/matching-engine-green-0",
+            "has no address",
+        ),
+        ({}, "us-east-1", "ConfigMap", "us-east-1"),
     ],
 )
-async def test_one_sentence_names_region_and_pod(tmp_path: pathlib.Path, reply: Reply, region: str, text: str) -> None:
+async def test_one_sentence_names_region_and_object(
+    tmp_path: pathlib.Path, replies: dict[str, Reply], region: str, what: str, text: str
+) -> None:
     with pytest.raises(EngineError) as caught:
-        await ask(tmp_path, reply, region)
+        await ask(tmp_path, replies, region)
     message = str(caught.value)
-    assert message.startswith(f"region {region}: pod exchange/matching-engine-0")
+    assert message.startswith(f"region {region}: {what}")
     assert text in message
     assert "\n" not in message

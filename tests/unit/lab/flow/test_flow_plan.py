@@ -9,6 +9,7 @@ import pathlib
 import pytest
 
 from lab import model
+from lab.flow.names import Resolving
 from lab.flow.plan import Plan, PlanError, make_plan, parser
 
 GATEWAY = ("--gateway", "eu=http://g:1/", "--engine", "eu=http://e:1")
@@ -57,3 +58,25 @@ def test_bad_options_are_named(
     with pytest.raises(PlanError) as caught:
         plan(*options)
     assert str(caught.value).startswith(named)
+
+
+def test_names_are_the_labs_or_given(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "ROOT", tmp_path)
+    (tmp_path / "test").mkdir()
+    state = {"kubeconfig": "/k", "regions": {"us": {"gateway_url": "http://u"}}}
+    state_file = tmp_path / "test" / "state.json"
+    state_file.write_text(json.dumps(state))
+    assert plan("--name", "test").resolving is None
+    with pytest.raises(PlanError, match="has no names"):
+        plan("--name", "test", "--resolve")
+    state_file.write_text(json.dumps({**state, "dns": {"name": "api.pincex.test.", "resolvers": ["r:1", "r:2"]}}))
+    assert plan("--name", "test", "--resolve").resolving == Resolving("api.pincex.test.", ("r:1", "r:2"))
+    given = ("--resolve", "x.test.", "--resolver", "q:1")
+    assert plan("--name", "test", *given).resolving == Resolving("x.test.", ("q:1",))
+    assert plan(*GATEWAY, *given).resolving == Resolving("x.test.", ("q:1",))
+
+
+@pytest.mark.parametrize("options", [("--resolver", "q:1"), ("--resolve", "x.", "--resolver", "q")])
+def test_a_resolver_needs_a_name_and_a_port(options: tuple[str, ...]) -> None:
+    with pytest.raises(PlanError, match="--resolver"):
+        plan(*GATEWAY, *options)

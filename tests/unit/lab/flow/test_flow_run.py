@@ -6,99 +6,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import typing as t
 
 import pytest
+from flow_stand_in import ORDERS, Exchange, plan, play, region
 
-from lab.exchange.http_server import HttpServer, Reply, Request
-from lab.exchange.orders import Refusal, parse_order
-from lab.exchange.pairs import PAIRS
-from lab.exchange.venue import Event, Venue, cancelled_result, opening_deposits, order_result, placed_result
+from lab.exchange.http_server import Reply, Request
 from lab.flow import run as flow_run
 from lab.flow.engines import EngineError
-from lab.flow.plan import Plan
 from lab.flow.report import figures, is_whole, summary
 from lab.flow.run import Flow, reconcile
-
-LOOPBACK = "127.0.0.1"
-ORDERS = 60
-
-
-class Exchange:
-    """One region behind one port: answers as core-api does, and gives the journal as the engine does."""
-
-    def __init__(self) -> None:
-        self.venue = Venue(PAIRS)
-        # As the engine does it: the journal begins with what is no order.
-        self.events: list[Event] = [
-            self.venue.deposit(account, amounts, 0) for account, amounts in opening_deposits(PAIRS, ("house",))
-        ]
-        self.seen: list[Request] = []
-
-    async def handle(self, request: Request) -> Reply:
-        if request.path == "/journal":
-            after = int(request.parameters()["after"])
-            return Reply(200, b"".join(json.dumps(event).encode() + b"\n" for event in self.events[after:]))
-        self.seen.append(request)
-        try:
-            return Reply(200, json.dumps(self._answer(request)).encode())
-        except Refusal as refusal:
-            return Reply(refusal.status, b"{}")
-
-    def _answer(self, request: Request) -> dict[str, t.Any]:
-        identity = request.path.rpartition("/")[2]
-        if request.method == "GET":
-            return order_result(self.venue.orders[identity])
-        if request.method == "POST":
-            self.events += self.venue.due(at_ms := len(self.seen) * 100)
-            order, event = self.venue.place(parse_order(request.body), at_ms)
-        else:
-            order, event = self.venue.cancel(identity, self.venue.at_ms)
-        if event is not None:
-            self.events.append(event)
-        return placed_result(order) if request.method == "POST" else cancelled_result(order)
-
-
-@contextlib.asynccontextmanager
-async def region(exchange: Exchange, version: str = "v1") -> t.AsyncIterator[str]:
-    server = HttpServer(exchange.handle, {"x-version": version} if version else {})
-    port = await server.start(LOOPBACK, 0)
-    yield f"http://{LOOPBACK}:{port}"
-    await server.stop(1)
-
-
-def plan(gateways: dict[str, str], **changes: t.Any) -> Plan:
-    values: dict[str, t.Any] = {
-        "gateways": gateways,
-        "engines": gateways,
-        "kubeconfig": None,
-        "rate": 1000,
-        "seconds": ORDERS / 1000,
-        "out": None,
-        "bad_versions": ("v3",),
-        "in_flight": 100,
-        "timeout_s": 5,
-    }
-    return Plan(**{**values, **changes})
-
-
-async def play(made: Plan) -> tuple[Flow, dict[str, t.Any]]:
-    flow = Flow(made, "ab")
-    started_at = flow.now()
-    await flow.send()
-    await flow.drain()
-    reconciliation, engines = await reconcile(flow)
-    report = figures(flow, started_at, flow.now(), reconciliation, engines)
-    assert json.loads(json.dumps(report)) == report
-    return flow, report
 
 
 async def test_a_healthy_run() -> None:
     us, eu = Exchange(), Exchange()
     async with region(us) as us_url, region(eu, "v2") as eu_url:
-        flow, report = await play(plan({"eu": eu_url, "us": us_url}))
+        # Slowly enough that a busy machine acknowledges the orders before their cancels are due.
+        flow, report = await play(plan({"eu": eu_url, "us": us_url}, rate=200, seconds=ORDERS / 200))
     totals = report["totals"]
     assert totals["sent"] == totals["acknowledged"] == len(us.seen) + len(eu.seen)
     assert (totals["refused"], totals["failed"], totals["lost"], totals["duplicated"]) == (0, 0, 0, 0)
@@ -140,6 +64,57 @@ async def test_failures_belong_to_their_version_and_the_gateways_own_to_a_health
     assert report["totals"]["failed_by_healthy_versions"] == ORDERS / 2
     assert report["versions"]["v3"]["first_bad_at"] <= report["versions"]["v3"]["last_bad_at"]
     assert {row[2] for row in report["bad_answers"]} == {"none", "v3"}
+
+
+async def test_an_exchange_that_does_not_trade_is_told_from_one_that_refuses() -> None:
+    class Draining(Exchange):
+        """Its answers take turns; queries and cancels are those of a gateway that has no engine."""
+
+        replies = (
+            (409, {"reason": "", "code": "mode_halted"}),
+            (503, {"reason": "", "code": "held_too_long", "retriable": True}),
+            (409, {"reason": "no"}),
+            (503, {"reason": "the matching engine is away"}),
+            (409, ["no object"]),
+        )
+
+        async def handle(self, request: Request) -> Reply:
+            if request.method != "POST" or request.path == "/journal":
+                return await super().handle(request)
+            self.seen.append(request)
+            status, body = self.replies[len(self.seen) % len(self.replies)]
+            return Reply(status, json.dumps(body).encode())
+
+    async with region(Draining()) as url:
+        _, report = await play(plan({"us": url}))
+    each = ORDERS // 5
+    assert report["refused_by_code"] == {"409": 2 * each, "held_too_long": each, "mode_halted": each}
+    totals = report["totals"]
+    assert (totals["refused"], totals["turned_away"], totals["failed"]) == (4 * each, 2 * each, each)
+    assert report["failed_by_version"] == {"v1": {"503": each}}
+    assert any("mode_halted; 24 of them" in line for line in summary(report, 1))
+    assert is_whole(report)
+
+
+async def test_a_cancel_of_an_order_that_no_engine_saw_is_looked_for_in_no_journal() -> None:
+    class Holding(Exchange):
+        async def handle(self, request: Request) -> Reply:
+            if request.method == "DELETE":
+                body = {"client_order_id": request.path[8:], "status": "cancelled", "accepted": False}
+                return Reply(200, json.dumps(body).encode())
+            return await super().handle(request)
+
+    async with region(Holding()) as url:
+        flow = Flow(plan({"us": url}), "ab")
+        # However slow the machine is, the first cancel finds one.
+        flow._regions["us"].resting.append("us-ab-resting")
+        await flow.send()
+        await flow.drain()
+        reconciliation, engines = await reconcile(flow)
+    report = figures(flow, 0, 1, reconciliation, engines)
+    assert report["totals"]["cancelled_unaccepted"] == report["kinds"]["cancel"]["acknowledged"] > 0
+    assert [one for one in flow.acknowledged if one.kind == "cancel"] == []
+    assert is_whole(report)
 
 
 async def test_no_answer_at_all_is_a_failure_without_a_version() -> None:

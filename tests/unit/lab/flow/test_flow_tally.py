@@ -29,6 +29,7 @@ results = st.lists(
 @pytest.mark.parametrize(
     ("status", "version", "outcome"),
     [
+        (409, "v1", "refused"),
         (200, "v1", "acknowledged"),
         (201, "v2", "acknowledged"),
         (404, "v1", "refused"),
@@ -43,7 +44,26 @@ results = st.lists(
     ],
 )
 def test_what_an_answer_means(status: int, version: str, outcome: str) -> None:
-    assert classify(status, version) == outcome
+    assert classify(status, version, str(status)) == outcome
+
+
+def test_held_too_long_is_a_refusal_of_the_exchange_and_of_nobody_else() -> None:
+    assert classify(503, "v1", "held_too_long") == "refused"
+    assert classify(503, NO_VERSION, "held_too_long") == "failed"
+
+
+CODES = ["409", "422", "mode_post_only", "mode_cancel_only", "mode_halted", "expired", "held_too_long"]
+
+
+@settings(max_examples=50)
+@given(st.lists(st.sampled_from(CODES)))
+def test_every_refusal_is_counted_by_its_code_and_turned_away_is_a_part_of_them(codes: list[str]) -> None:
+    tally = Tally()
+    for code in codes:
+        tally.add(Result("eu", "order", "v1", code, "refused", 1000, 1001))
+    assert tally.refused_by.total() == tally.counts()["refused"] == len(codes)
+    assert tally.turned_away() == sum(not code.isdigit() for code in codes)
+    assert tally.failed_by_healthy(()) == 0
 
 
 @settings(max_examples=50)
@@ -104,3 +124,19 @@ def test_latency_counts_from_when_the_request_was_due() -> None:
     late, answered = tally.per_second()
     assert (late["at"], late["due"], late["answers"]) == (1000, 1, {})
     assert (answered["at"], answered["due"], answered["answers"]) == (1003, 0, {"v1": {"200": 1}})
+
+
+def test_when_orders_failed_is_told_by_region() -> None:
+    tally = Tally()
+    for region, kind, outcome, at in (
+        ("us", "order", "acknowledged", 10.2),
+        ("us", "order", "failed", 11.5),
+        ("us", "order", "failed", 11.25),
+        ("us", "cancel", "failed", 19.0),
+        ("eu", "order", "failed", 12.0),
+    ):
+        tally.add(Result(region, kind, "none", "reset", outcome, 10.0, at))
+    assert tally.failed_orders("us") == (11.25, 11.5)
+    assert tally.failed_orders() == (11.25, 12.0)
+    assert tally.failed_orders("ap") is None
+    assert tally.orders_per_second() == [(10, {"us": 1}), (11, {"us": 2}), (12, {"eu": 1})]

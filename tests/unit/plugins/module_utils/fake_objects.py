@@ -5,18 +5,26 @@
 
 from __future__ import annotations
 
-import copy
 import typing as t
 
 Json = dict[str, t.Any]
 Path = tuple[str, ...]
 
 
+def copied(value: t.Any) -> t.Any:
+    """A deep copy of what JSON knows: half of a sweep's time was `copy.deepcopy`, which asks for more."""
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [copied(item) for item in value]
+    return value
+
+
 def merged(old: t.Any, patch: t.Any) -> t.Any:
     """RFC 7386."""
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
-    result = copy.deepcopy(old) if isinstance(old, dict) else {}
+        return copied(patch)
+    result = copied(old) if isinstance(old, dict) else {}
     for key, value in patch.items():
         if value is None:
             result.pop(key, None)
@@ -49,12 +57,12 @@ def _fixed(path: Path) -> bool:
 
 def overlaid(old: t.Any, new: t.Any) -> t.Any:
     if isinstance(old, dict) and isinstance(new, dict):
-        return {**copy.deepcopy(old), **{key: overlaid(old.get(key), value) for key, value in new.items()}}
+        return {**copied(old), **{key: overlaid(old.get(key), value) for key, value in new.items()}}
     if _named(old) and _named(new):
         mine = {item["name"]: item for item in new}
         kept = [overlaid(item, mine.pop(item["name"])) if item["name"] in mine else item for item in old]
-        return copy.deepcopy(kept) + list(mine.values())
-    return copy.deepcopy(new)
+        return copied(kept) + list(mine.values())
+    return copied(new)
 
 
 def remove(obj: t.Any, path: Path) -> None:

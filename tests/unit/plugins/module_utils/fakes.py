@@ -9,7 +9,6 @@ the basics of server-side apply: who owns which field, conflicts, and that a fie
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 import threading
@@ -19,7 +18,7 @@ import uuid
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import Answer, NoAnswer, Request
-from fake_objects import Json, Path, bare, dotted, leaves, merged, overlaid, remove
+from fake_objects import Json, Path, bare, copied, dotted, leaves, merged, overlaid, remove
 
 #: Called with every request, before it acts or after it has. It may answer or raise in the server's place.
 Fault = t.Callable[[Request], Answer | None]
@@ -149,11 +148,11 @@ class FakeKube:
         """Create or replace as another manager."""
         ref = Ref.of(obj)
         old = self.stored.get(ref)
-        return copy.deepcopy(self._store(ref, copy.deepcopy(obj), old, (manager, "Update")).obj)
+        return copied(self._store(ref, copied(obj), old, (manager, "Update")).obj)
 
     def take(self, ref: Ref) -> Json:
         """A copy of what is stored."""
-        return copy.deepcopy(self.stored[ref].obj)
+        return copied(self.stored[ref].obj)
 
     def change(self, ref: Ref, manager: str = "somebody", **fields: t.Any) -> Json:
         """Merge top-level fields as another manager."""
@@ -199,7 +198,7 @@ class FakeKube:
     def _tell(self, kind: str, ref: Ref, obj: Json) -> None:
         """Let all watches know, and wait until they have: a test goes on with a world that everybody has seen."""
         with self.news:
-            self.events.append((kind, ref, copy.deepcopy(obj)))
+            self.events.append((kind, ref, copied(obj)))
             self.news.notify_all()
             self.news.wait_for(lambda: all(stream.waits() for stream in self.streams), timeout=2.0)
 
@@ -208,7 +207,8 @@ class FakeKube:
         if body["kind"] == "SelfSubjectReview":
             return {"userInfo": {"username": "releaser"}}
         wanted = body["spec"]["resourceAttributes"]
-        return {"allowed": (wanted["verb"], wanted["resource"]) not in self.denied}
+        plural = "/".join(filter(None, (wanted["resource"], wanted.get("subresource"))))
+        return {"allowed": (wanted["verb"], plural) not in self.denied}
 
     def _answer(self, request: Request) -> Answer:
         body = json.loads(request.body) if request.body else {}
@@ -230,7 +230,7 @@ class FakeKube:
 
     def _list(self, ref: Ref, selector: str) -> Answer:
         items = [
-            copy.deepcopy(stored.obj)
+            copied(stored.obj)
             for key, stored in sorted(self.stored.items(), key=lambda item: item[0].name)
             if (key.api_version, key.kind) == (ref.api_version, ref.kind)
             and ref.namespace in (None, key.namespace)
@@ -321,7 +321,7 @@ class FakeKube:
     ) -> Answer:
         manager = (request.query.get("fieldManager", "unknown"), operation)
         dry = request.query.get("dryRun") == "All"
-        made = self._store(ref, copy.deepcopy(obj), old, manager, applied=applied, dry=dry)
+        made = self._store(ref, copied(obj), old, manager, applied=applied, dry=dry)
         return _json(status, made.obj)
 
     def _store(

@@ -77,3 +77,13 @@ def test_entries_of_a_region() -> None:
         "us-east-1: deploy b by ann: released",
         "     1  core-api 10 %: 1 changes, done",
     ]
+
+
+def test_a_change_of_weights_is_called_that() -> None:
+    fleet = {
+        "header": {"id": "d1", "kind": "dns", "by": "anna", "state": "open"},
+        "lock": {"holder": "d1", "lapsed": True},
+    }
+    lines = history_lines(history(fleet))
+    assert "change of weights d1 by anna is open" in lines
+    assert "d1 holds the lock, and has lapsed: `recover` ends the release" in lines

@@ -147,6 +147,35 @@ def test_a_region_that_is_stuck_keeps_the_fleet_open(verdict: str) -> None:
     assert "run recover again for a" in ended["sentence"]
 
 
+def test_a_rollback_that_is_stuck_may_be_taken_back() -> None:
+    def run(kind: str, decision: str) -> str:
+        ended = recovery_summary([report("a", "stuck"), report("b", "whole")], fleet(kind, decision))
+        return str(ended["sentence"]).rpartition(". ")[2]
+
+    undo = "run recover again for a, or with -e decision=undo to take the rollback back"
+    assert run("rollback", "keep") == undo
+    assert run("rollback", "undo") == run("deploy", "keep") == run("deploy", "undo") == "run recover again for a"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "outcome"),
+    [
+        (("taken_back", "taken_back"), "taken_back"),
+        # One region had gone back before the other was stuck.
+        (("taken_back", "whole"), "incomplete"),
+        (("taken_back", "unreachable"), "incomplete"),
+        (("released", "whole"), "released"),
+        (("released", "unreachable"), "incomplete"),
+    ],
+)
+def test_a_kept_rollback_that_an_operator_takes_back_is_not_told_as_released(
+    verdicts: tuple[str, str], outcome: str
+) -> None:
+    # The one that had no part in it says nothing.
+    regions = [report(name, verdict) for name, verdict in zip("abz", (*verdicts, "whole"), strict=True)]
+    assert recovery_summary(regions, fleet("rollback", "keep"))["outcome"] == outcome
+
+
 def test_nothing_to_recover() -> None:
     ended = recovery_summary([report("a", "whole")], {"header": None, "decision": None})
     assert (ended["ok"], ended["close"]) == (True, False)
@@ -228,6 +257,14 @@ def test_without_a_region_that_went_nobody_knows_where_to() -> None:
     assert found["why"].endswith("bring it up with deploy.yml or rollback.yml --limit b")
 
 
+def test_without_a_region_that_went_the_fleet_tells_where_to() -> None:
+    kept = {**THIRD, "target": 1, "changes": {"core-api": "v2 -> v1"}}
+    found = judged(old(1, 2), closed_fleet(FIRST, SECOND, kept))
+    assert (found["action"], found["revision"], found["services"]) == ("behind", 1, ["core-api"])
+    # A region that went says more.
+    assert judged(old(1, 2), closed_fleet(kept), a=went("r3", 4, "quotes"))["revision"] == 4
+
+
 @pytest.mark.parametrize(
     ("region", "records"),
     [
@@ -297,3 +334,15 @@ def test_what_is_behind_and_cannot_go_back_now_is_no_good_end(regions: list[Json
     ended = recovery_summary(regions, closed_fleet(THIRD), problem)
     assert (ended["ok"], ended["bring_up"]) == (False, [])
     assert ended["sentence"].endswith(sentence)
+
+
+def test_a_change_of_weights_has_no_part_in_a_region() -> None:
+    fleet = {"header": {"id": "d1", "kind": "dns", "by": "anna", "state": "open", "steps": ["evacuate us-east-1"]}}
+    region = {"header": {"id": "r1", "kind": "deploy", "state": "closed", "outcome": "released"}}
+    assert recovery_action(region, fleet)["action"] == "none"
+    whole = [{"region": "us-east-1", "verdict": "whole"}]
+    summary = recovery_summary(whole, fleet)
+    assert (summary["ok"], summary["close"]) == (True, True)
+    stuck = recovery_summary([*whole, {"region": "fleet", "verdict": "stuck", "reason": "no answer"}], fleet)
+    assert (stuck["ok"], stuck["close"]) == (False, False)
+    assert "run recover again for fleet" in stuck["sentence"]

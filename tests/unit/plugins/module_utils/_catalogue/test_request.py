@@ -260,3 +260,12 @@ def test_what_is_confirmed_goes_on_and_a_dry_run_needs_no_word(kind: str) -> Non
 )
 def test_regions_that_a_deploy_goes_without(given: t.Any, regions: list[str]) -> None:
     assert without_regions(given, GOOD["hosts"]) == regions
+
+
+def test_wrong_weights_refuse_a_deploy_and_are_told_of_a_rollback() -> None:
+    request = {**GOOD, "dns": "route53"}
+    problem = "dns: use a mapping with name, provider and full."
+    assert request_problems(request) == [problem]
+    back = {**request, "kind": "rollback", "version": ""}
+    assert request_problems(back) == []
+    assert problem in request_warnings(back)

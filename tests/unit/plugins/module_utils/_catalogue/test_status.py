@@ -63,6 +63,12 @@ def test_one_region_of_each_kind() -> None:
     ]
 
 
+def test_a_maintenance_is_told() -> None:
+    sentence = "in maintenance since 2026-11-21T19:05:42Z (core-api), entered by anna: storage"
+    status = FILTERS["environment_status"](fleet(FOUR), [region("a", 4, maintenance={"sentence": f"a is {sentence}"})])
+    assert f"a: {sentence}; what differs may be its work" in status_lines(status)
+
+
 def test_all_is_well() -> None:
     status = FILTERS["environment_status"](fleet(FOUR, {"number": 5, "outcome": "taken_back"}), [region("a", 4)])
     assert (status["ok"], status["sentence"]) == (True, "no drift in the region, revision 4")

@@ -100,7 +100,10 @@ def test_a_stuck_region_speaks_for_itself_and_the_others_are_not_forgotten() -> 
 )
 def test_every_stuck_region_is_told_with_its_reason(reason: str, told: str) -> None:
     found = [*regions("stuck", reason=reason), {"region": "r2", "verdict": "stuck", "reason": "no answer"}]
-    assert summarise("rollback", "keep", found)["sentence"] == f"the rollback is stuck in {told}"
+    # Only an operator takes a way back back.
+    undo = ", or recover.yml -e decision=undo to take the rollback back"
+    assert summarise("rollback", "keep", found)["sentence"] == f"the rollback is stuck in {told}{undo}"
+    assert summarise("deploy", "undo", found)["sentence"] == f"the release is stuck in {told}"
 
 
 @settings(max_examples=100, deadline=None)

@@ -244,6 +244,9 @@ def test_permission_is_asked_of_the_server(kube: KubeApi, server: FakeKube) -> N
     server.denied.add(("patch", "deployments"))
     assert kube.may("get", DEPLOYMENT) is True
     assert kube.may("patch", DEPLOYMENT) is False
+    server.denied.add(("create", "deployments/scale"))
+    assert kube.may("create", DEPLOYMENT) is True
+    assert kube.may("create", DEPLOYMENT, subresource="scale") is False
 
 
 def test_nothing_is_sent_behind_the_fence(kube: KubeApi, server: FakeKube, clock: FakeClock) -> None:

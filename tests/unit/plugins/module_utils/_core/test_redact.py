@@ -99,11 +99,11 @@ def test_the_secret_is_gone_whatever_stands_around_it(form: str, secret: str, af
 def test_a_line_eight_times_as_long_takes_no_square_of_it(piece: str) -> None:
     def fastest(length: int) -> float:
         line, seconds = piece * (length // len(piece)), []
-        for _ in range(5):
+        for _ in range(3):
             began = time.process_time()
             redact(line)
             seconds.append(time.process_time() - began)
         return min(seconds)
 
     # Straight would be 8, a square 64; the shorter one is long enough to be measured.
-    assert fastest(40_000) < 24 * fastest(5_000) + 0.001
+    assert fastest(16_000) < 24 * fastest(2_000) + 0.001

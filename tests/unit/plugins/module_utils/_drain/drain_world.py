@@ -174,6 +174,7 @@ class Engine(Server):
         self.writes_format, self.reads = writes, list(reads)
         self.source: Engine | None = None
         self.follow_error: str | None = None
+        self.follow_problem: str | None = None
         self.announcement: Json | None = None
         self.snapshot: Json | None = None
         self.until = 0.0
@@ -242,7 +243,12 @@ class Engine(Server):
             "durable_sequence": self.sequence - self.durable_behind,
             "projection": 1,
             "format": {"writes": self.writes_format, "reads": self.reads},
-            "follow": {"url": self.source and self.source.url, "lag_events": self.lag, "error": self.follow_error},
+            "follow": {
+                "url": self.source and self.source.url,
+                "lag_events": None if self.follow_problem else self.lag,
+                "error": self.follow_error,
+                "problem": self.follow_problem,
+            },
             "pending_settlements": len(self.book["pending"]),
             "settlements_oldest_s": 0.5,
             "disk_free_bytes": self.disk_free,

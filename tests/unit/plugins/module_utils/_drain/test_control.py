@@ -17,11 +17,11 @@ import typing as t
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import SystemClock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.http import HttpSession
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.contract import contract_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.control import (
     ControlError,
     Exchange,
-    HttpTransport,
     checked_url,
     tls_of,
 )
@@ -41,7 +41,7 @@ def exchange(url: str, *, tls: ssl.SSLContext | None = None, contract: t.Any = N
         "engine",
         url,
         contract_of(contract).engine,
-        HttpTransport(clock, tls),
+        HttpSession(clock, tls=tls),
         clock,
         region="us-east-1",
         new_id=lambda call: f"r-{next(numbers)}-{call}",

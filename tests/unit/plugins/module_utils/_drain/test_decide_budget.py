@@ -22,7 +22,7 @@ def test_each_way_has_its_steps() -> None:
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(STEP_S, seconds)), seconds, seconds, seconds)
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_refused_exactly_when_it_does_not_fit(
     steps: dict[str, float], announce: float, deadline: float, grace: float
 ) -> None:

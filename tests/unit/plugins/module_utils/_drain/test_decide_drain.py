@@ -40,6 +40,10 @@ def wanted(way: t.Literal["full", "handover"] = "full", **more: t.Any) -> dd.Wan
             "another drain is under way: a announces 'other' until 2027-01-15T08:01:00Z",
         ),
         ({"announced": "other"}, "another drain is under way: a announces 'other'"),
+        (
+            {"announced": "other", "mode": "cancel_only"},
+            "another drain is under way: a announces 'other'; it is cancel_only, and state online leads out of it",
+        ),
     ],
 )
 def test_a_full_drain_does_not_begin(engine: dict[str, t.Any], said: str) -> None:
@@ -126,7 +130,7 @@ def test_the_steps_of_a_handover() -> None:
 
 
 @given(st.sampled_from(MODES), st.booleans(), st.booleans())
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_the_way_back_never_gets_stricter(mode: str, announced: bool, ready: bool) -> None:
     steps = dd.resume_steps(
         seen(gateway=dataclasses.replace(GATEWAY, ready=ready), mode=mode, announced="x" if announced else None)
@@ -140,6 +144,36 @@ def test_the_way_back_never_gets_stricter(mode: str, announced: bool, ready: boo
     assert bool(steps) == (mode != "online" or announced or not ready)
     assert not steps or steps[0] == "verify"
     assert ("withdraw" in steps, "ready" in steps) == (announced, not ready)
+
+
+def test_what_an_engine_says_that_follows_a_finished_one_is_no_fault() -> None:
+    """The leader writes a format that the old engine cannot read: it stops following, as it has to."""
+    leads = dataclasses.replace(NEW, role="leader", epoch=8, format_writes=2)
+    old = {"role": "follower", "follow_error": "line 9: format 2"}
+    assert dd.preconditions(wanted("handover"), seen(leads, **old)) == []
+    switched = dataclasses.replace(GATEWAY, engine_epoch=8)
+    assert dd.next_steps(wanted("handover"), seen(leads, switched, **old)) == ()
+    # Nor is it asked to follow again, which could only fail.
+    assert dd.next_steps(wanted("handover"), seen(leads, switched, role="starting")) == ()
+    # The way back says why it is none, and not what came of it.
+    back = dd.Seen(leads, dataclasses.replace(OLD, **old), (switched,), NOW)
+    assert dd.preconditions(wanted("handover"), back) == ["b writes format 2 and a reads 1 only"]
+
+
+@given(st.sampled_from(MODES), st.booleans(), st.sampled_from(["full", "handover"]), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_a_mode_that_a_killed_drain_left_is_told(
+    mode: str, ours: bool, way: t.Literal["full", "handover"], switched: bool
+) -> None:
+    said = "upgrade" if ours else "other"
+    new = dataclasses.replace(NEW, role="leader", mode=mode, announced=said) if switched else NEW
+    old = {"role": "follower"} if switched else {"mode": mode, "announced": said}
+    told = dd.left_behind(wanted(way), seen(new, **old))
+    assert (told is None) == (mode == "online")
+    if told is not None:
+        assert told.startswith(f"{'b' if switched else 'a'} was {mode} already, as ")
+        assert ("an earlier try of this drain left it" in told) == ours
+        assert told.endswith("; state online leads out of it")
 
 
 def test_gateways_that_are_waited_for() -> None:

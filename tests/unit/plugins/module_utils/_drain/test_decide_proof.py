@@ -111,7 +111,7 @@ def failing(found: t.Iterable[dp.Invariant]) -> set[str]:
 
 
 @given(proofs)
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_equal_proofs_pass_all(proof: Json) -> None:
     for other in (copy.deepcopy(proof), dp.shortened(proof)):
         found = dp.compare(proof, other)
@@ -123,7 +123,7 @@ def test_equal_proofs_pass_all(proof: Json) -> None:
 
 
 @given(proofs, st.sampled_from(sorted(CORRUPTIONS)), st.booleans(), st.booleans())
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_a_corruption_fails_the_invariant_that_names_it(proof: Json, what: str, swapped: bool, short: bool) -> None:
     number, spoil = CORRUPTIONS[what]
     spoiled = copy.deepcopy(proof)
@@ -138,7 +138,7 @@ def test_a_corruption_fails_the_invariant_that_names_it(proof: Json, what: str, 
 
 
 @given(proofs, st.sampled_from(["orders", "books", "balances", "trades", "hidden", "state_hash", "streams"]))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_what_is_not_said_is_unknown_and_never_passes(proof: Json, field: str) -> None:
     found = dp.compare(proof, {**proof, field: None})
     unknown = {one.id for one in found if one.verdict == "unknown"}
@@ -233,7 +233,7 @@ def test_sessions_of_a_full_drain() -> None:
 
 
 @given(proofs)
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 def test_coming_back(proof: Json) -> None:
     expected = dp.shortened(proof)
     opened = {**proof, "sequence": proof["sequence"] + 1, "epoch": proof["epoch"] + 1, "state_hash": "other"}

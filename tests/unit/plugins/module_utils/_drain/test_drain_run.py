@@ -104,7 +104,7 @@ def test_a_handover_is_one_entry_for_cut_and_open(world: World, journal: Journal
     _fleet, release = journal.opened()
     good(world.handover(**inside(release)))
     fields = [entry.changes[0].fields for entry in journal.journal(release).entries()]
-    assert fields[0] == {"leader": {"before": "engine-a", "after": "engine-b"}}
+    assert fields[0] == {"leader": {"before": "engine-a", "after": "engine-b"}, "epoch": {"before": 7, "after": 8}}
     assert [entry.done for entry in journal.journal(release).entries()] == [True, True]
 
 

@@ -50,6 +50,18 @@ def test_drained_and_proved(world: World) -> None:
     assert (again["changed"], again["steps"], world.writes()) == (False, [], [])
 
 
+def test_the_next_run_says_what_a_killed_one_left(world: World) -> None:
+    world.a.mode = "cancel_only"
+    (told,) = world.full(check_mode=True)["warnings"]
+    assert told == (
+        "exchange: engine-a was cancel_only already, as a drain that was killed leaves it; state online leads out of it"
+    )
+    assert world.handover(check_mode=True)["warnings"] == [told]
+    good(world.full())
+    # What is drained is no left-over.
+    assert good(world.full())["warnings"] == []
+
+
 def test_check_mode_writes_nothing_and_says_the_steps(world: World) -> None:
     result = good(world.full(check_mode=True))
     assert (result["changed"], world.writes()) == (True, [])

@@ -84,8 +84,9 @@ def test_the_way_back_is_a_handover_too(world: World) -> None:
     ("fault", "said"),
     [
         ("format", "engine-b writes format 2 and engine-a reads 1 only"),
-        ("lag", "engine-b is 5000 events behind after 0.3 s (max_lag 1000)"),
+        ("lag", "engine-b is 5000 events behind (max_lag 1000); waited for 0.3 s"),
         ("follow", "engine-b cannot follow: line 7 does not fit"),
+        ("away", "engine-b does not get on with following: http://a does not answer; waited for 0.3 s"),
         ("balance", "the rehearsal before the cut does not pass: I5 balances: differs: "),
         ("cut", "answered 409 to cut: not now"),
     ],
@@ -98,14 +99,45 @@ def test_before_the_cut_nothing_is_stopped(world: World, fault: str, said: str) 
             world.b.lag = 5000
         case "follow":
             world.b.follow_error = "line 7 does not fit"
+        case "away":
+            world.b.follow_problem = "http://a does not answer"
         case "balance":
             world.b.spoil = lambda book: book["currencies"]["USD"].update(available=1)
         case "cut":
             world.a.faults[CUT] = [lambda _body: (409, {"reason": "not now"})]
-    result = world.handover(short=["catch_up"] if fault == "lag" else ())
+    result = world.handover(short=["catch_up"] if fault in ("lag", "away") else ())
     assert said in result["msg"]
     assert (world.a.role, world.a.epoch, world.record.version, OPEN in world.writes()) == ("leader", 7, 1, False)
     assert fault in ("format", "follow") or "engine-a was not stopped" in result["msg"]
+
+
+def test_a_follower_that_stops_for_good_meanwhile_is_not_waited_for(world: World) -> None:
+    status = world.b.status
+
+    def late(body: t.Any) -> tuple[int, t.Any]:
+        if len(world.b.asked("GET /control/status")) > 3:
+            world.b.follow_error = "line 7: format 2"
+        return status(body)
+
+    world.b.lag = 5000
+    world.b.always["GET /control/status"] = late
+    began = time.monotonic()
+    result = world.handover()
+    assert "engine-b cannot follow: line 7: format 2; engine-a was not stopped" in result["msg"]
+    assert (result["error"]["retriable"], time.monotonic() - began < 10) == (False, True)
+
+
+def test_a_source_that_answers_again_is_caught_up_with(world: World) -> None:
+    world.b.follow_problem = "http://a does not answer"
+    status = world.b.status
+
+    def late(body: t.Any) -> tuple[int, t.Any]:
+        if len(world.b.asked("GET /control/status")) > 3:
+            world.b.follow_problem = None
+        return status(body)
+
+    world.b.always["GET /control/status"] = late
+    assert good(world.handover())["verdict"] == "pass"
 
 
 @pytest.fixture
@@ -229,10 +261,18 @@ def test_after_the_new_epoch_nothing_goes_back_by_itself(world: World) -> None:
     late = world.handover(short=["sessions"])
     assert "core-api-0 do not send to engine-b yet after 0.3 s; engine-b leads in epoch 8" in late["msg"]
     assert (world.b.role, late["error"]["kind"]) == ("leader", "gateways")
+    assert late["verdict"] != "pass"
     # The next run goes on from there.
     world.gateway.stays_with = None
     again = good(world.handover())
     assert list(outcomes(again)) == ["follow_back"]
+
+
+def test_an_old_engine_that_does_not_live_to_follow_is_no_pass_and_all_nine_are_judged(world: World) -> None:
+    world.a.always["POST /control/follow"] = lambda _body: (409, {"reason": "the disk is full"})
+    result = world.handover()
+    assert "answered 409 to follow: the disk is full; engine-b leads in epoch 8" in result["msg"]
+    assert (len(result["invariants"]), set(verdicts(result).values())) == (9, {"pass"})
 
 
 def test_a_dropped_session_is_told_by_its_invariant(world: World) -> None:

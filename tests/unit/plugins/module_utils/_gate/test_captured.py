@@ -54,6 +54,12 @@ CASES = (
     # Their time is that of an autoscaler, and of the gate's own deadline.
     Golden("paused_deployment", "Deployment", "waiting", "waiting", ("the rollout is paused",)),
     Golden("unschedulable", "Deployment", "waiting", "waiting", ("nodes are available",)),
+    Golden("healthy_daemonset", "DaemonSet", "ready", "ready", ()),
+    Golden("quota_refusal_daemonset", "DaemonSet", "waiting", "failed", ("exceeded quota: no-more-pods",)),
+    Golden("healthy_sidecar", "Deployment", "ready", "ready", ()),
+    Golden("crashing_sidecar", "Deployment", "failed", "failed", ("exit code 4",)),
+    Golden("admission_refusal", "Deployment", "waiting", "failed", ("violates PodSecurity",)),
+    Golden("progress_deadline", "Deployment", "failed", "failed", ()),
     Golden("readiness_oscillation", "Deployment", "waiting", "waiting", ()),
 )
 

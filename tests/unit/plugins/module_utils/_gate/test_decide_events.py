@@ -83,12 +83,12 @@ def judge(
     return states[0], memory
 
 
-def asked(wanted: Wanted, obj: Json, *pods: Json, seconds: float = 3.0) -> dict[t.Any, frozenset[str]]:
+def asked(wanted: Wanted, obj: Json, *pods: Json, seconds: float = 2.0) -> dict[t.Any, frozenset[str]]:
     return due(judge(wanted, obj, list(pods), [], seconds)[1].open, seconds)
 
 
 def test_asked_only_after_a_moment_and_only_about_what_does_not_get_on() -> None:
-    assert asked(ENGINE, engine(2, 2), seconds=2.9) == {}
+    assert asked(ENGINE, engine(2, 2), seconds=1.9) == {}
     assert asked(ENGINE, engine(2, 2)) == {"FailedCreate": {"engine"}}
     assert asked(ENGINE, engine(3, 2), creating()) == {"FailedMount": {"uid-p1"}}
     assert asked(ENGINE, engine(3, 2)) == {}
@@ -119,6 +119,25 @@ def test_a_refusal_that_is_not_told_any_more_starts_its_grace_anew() -> None:
         states, memory = judge_workloads([ENGINE], cluster, Grace(), memory, now)
         statuses.append(states[0].status)
     assert statuses == ["waiting"] * 4 + ["failed"]
+
+
+def test_what_the_first_answer_tells_was_there_while_nobody_asked() -> None:
+    told = {
+        "engine": (ENGINE, engine(2, 2), [], event("FailedCreate", "engine", 20)),
+        "pod": (
+            GREEN,
+            deployment(**UNREADY),
+            [creating(owner="rs-core-api-green-2")],
+            event("FailedMount", "uid-p1", 20),
+        ),
+    }
+    for wanted, obj, pods, said in told.values():
+        memory, statuses = Memory(forgiven={}), []
+        for now, events in ((0.0, []), (2.5, [said]), (9.9, [said]), (10.0, [said])):
+            cluster = Cluster({(wanted.kind, wanted.name): obj}, [replica_set()], pods, events)
+            states, memory = judge_workloads([wanted], cluster, Grace(), memory, now)
+            statuses.append(states[0].status)
+        assert statuses == ["waiting"] * 3 + ["failed"]
 
 
 @pytest.mark.parametrize(

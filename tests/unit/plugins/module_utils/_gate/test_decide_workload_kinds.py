@@ -62,6 +62,15 @@ def test_stateful_set(changes: dict[str, t.Any], status: str) -> None:
     assert look(stateful(**changes), wanted=ENGINE)[0].status == status
 
 
+@pytest.mark.parametrize(("updated", "status"), [(3, "ready"), (2, "waiting"), (0, "waiting")])
+def test_who_says_how_many_there_must_be_means_the_newest_revision(updated: int, status: str) -> None:
+    """A slot that was scaled down and up again: its pod of before is ready, and not what is to get the traffic."""
+    obj = stateful(updateRevision="b", currentReplicas=0, updatedReplicas=updated, strategy={"type": "OnDelete"})
+    state, _memory = look(obj, wanted=Wanted("StatefulSet", "engine", 3))
+    assert state.status == status
+    assert ("of an old revision or on its way out" in state.detail) is (status == "waiting")
+
+
 def test_stateful_set_fails_by_its_updated_pods_only() -> None:
     obj = stateful(updateRevision="b", updatedReplicas=1, currentReplicas=2, readyReplicas=2)
     crash = [ended(1, restarts=1)]

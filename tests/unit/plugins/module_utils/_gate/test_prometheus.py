@@ -15,9 +15,9 @@ import urllib.parse
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import SystemClock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.http import NoAnswer
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.prometheus import (
     HttpTransport,
-    NoAnswer,
     Prometheus,
 )
 from fakes import FakeClock

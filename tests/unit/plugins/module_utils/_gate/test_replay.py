@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import math
+import operator
 import random
 import typing as t
 
@@ -70,12 +72,14 @@ class Recording:
         samples = {
             labels: found
             for labels, series in self.series.get(selector, {}).items()
-            if (found := [sample for sample in series if self._within(sample[0], at, window_s)])
+            if (found := self._within(series, at, window_s))
         }
         return RawSeries("series", samples) if samples else RawSeries("no_data")
 
-    def _within(self, instant: float, at: float, window_s: float) -> bool:
-        return at - window_s < instant <= at + 1e-6 or (self.closed and instant == at - window_s)
+    def _within(self, series: list[tuple[float, float]], at: float, window_s: float) -> list[tuple[float, float]]:
+        left = bisect.bisect_left if self.closed else bisect.bisect_right
+        first = left(series, at - window_s, key=operator.itemgetter(0))
+        return series[first : bisect.bisect_right(series, at + 1e-6, key=operator.itemgetter(0))]
 
 
 class RateCheck:

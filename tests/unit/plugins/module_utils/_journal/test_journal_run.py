@@ -228,6 +228,13 @@ def test_the_reason_of_an_emergency_stays_with_the_release(world: World) -> None
     assert [revision["emergency"] for revision in read["revisions"]] == ["orders are rejected"]
 
 
+def test_where_a_rollback_goes_stays_in_the_history(world: World) -> None:
+    fleet = world.open_fleet(kind="rollback", target=3)["release"]
+    assert world.call(state="read", scope="fleet")["header"]["target"] == 3
+    world.call(state="closed", scope="fleet", release=fleet, outcome="incomplete")
+    assert [revision["target"] for revision in world.call(state="read", scope="fleet")["revisions"]] == [3]
+
+
 def test_the_last_revisions_stay_and_the_numbers_of_undone_releases_stay_used(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HTTP to what is no Kubernetes API: one whole answer in its time, or why there is none."""
+
+from __future__ import annotations
+
+import ssl
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
+
+# kubernetes.client brings it. Missing libraries are told by the connection to the cluster, with a better sentence.
+try:
+    import urllib3
+
+    HAVE_URLLIB3 = True
+except ImportError:
+    HAVE_URLLIB3 = False
+
+#: An hour of raw samples of some dozen series, or the lines of one bucket of a book of millions of orders.
+_LARGEST_ANSWER: t.Final = 64_000_000
+_CONNECT_S: t.Final = 3.0
+
+
+class NoAnswer(Exception):
+    """There was no whole answer. `hopeless` says that another try would end in the same way."""
+
+    def __init__(self, problem: str, *, timeout: bool = False, hopeless: bool = False) -> None:
+        super().__init__(problem)
+        self.timeout = timeout
+        self.hopeless = hopeless
+
+
+class HttpSession:
+    """Keeps up to `connections` to each server. No retries, because whoever asks knows better when to ask again, and no
+    redirects, because a token goes to one place. Raises ReleaseError without the library."""
+
+    def __init__(
+        self, clock: Clock, *, ca_cert: str | None = None, tls: ssl.SSLContext | None = None, connections: int = 1
+    ) -> None:
+        if not HAVE_URLLIB3:
+            raise ReleaseError("the Python library urllib3 is missing", kind="library", system="controller")
+        self._clock = clock
+        self._pool = urllib3.PoolManager(retries=False, ca_certs=ca_cert, ssl_context=tls, maxsize=connections)
+
+    def send(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float
+    ) -> tuple[int, bytes]:
+        """Status and body. Raises NoAnswer."""
+        end = self._clock.monotonic() + timeout_s
+        try:
+            answer = self._pool.request(
+                method,
+                url,
+                body=body,
+                headers=dict(headers),
+                timeout=urllib3.Timeout(total=timeout_s, connect=min(_CONNECT_S, timeout_s)),
+                redirect=False,
+                preload_content=False,
+            )
+            found = self._whole(answer, end, timeout_s)
+            answer.release_conn()
+        except urllib3.exceptions.SSLError as error:
+            raise NoAnswer(_plain(error), hopeless=True) from error
+        except urllib3.exceptions.NewConnectionError as error:
+            # In some versions a kind of time-out, which it is not: nobody listens, or there is no such host.
+            raise NoAnswer(_plain(error)) from error
+        except (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.ReadTimeoutError) as error:
+            raise NoAnswer(f"no answer within {timeout_s:g} s", timeout=True) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise NoAnswer(_plain(error)) from error
+        return int(answer.status), found
+
+    def _whole(self, answer: t.Any, end: float, timeout_s: float) -> bytes:
+        found = bytearray()
+        # read1 comes back with what is there. The others wait for a full part, and a server that sends a byte now and
+        # then never reaches the time-out of one read (seen: 4 s at a limit of 0.5 s).
+        while part := answer.read1(65536):
+            found += part
+            if self._clock.monotonic() > end:
+                answer.close()
+                raise NoAnswer(f"no whole answer within {timeout_s:g} s", timeout=True)
+            if len(found) > _LARGEST_ANSWER:
+                answer.close()
+                raise NoAnswer("the answer is too large", hopeless=True)
+        return bytes(found)
+
+
+def _plain(error: Exception) -> str:
+    """The last part: urllib3 puts objects and addresses in front."""
+    return str(error).rsplit(": ", maxsplit=1)[-1] or type(error).__name__

@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a sweep that is interrupted itself leaves behind: no playbook that the next one would meet."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import typing as t
+
+import pytest
+
+from chaos import sweep as sweep_module
+from chaos.proxy import Counted, Tap
+from chaos.subjects import PLAIN
+from chaos.sweep import Sweep
+from chaos.variants import Run
+
+
+class Playbook:
+    """Runs until it is killed."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    def kill_tree(self) -> None:
+        self.ended = True
+
+
+class Interrupted(Exception):
+    """Somebody presses Ctrl-C."""
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Playbook]:
+    """Every playbook that was started; whoever waits for one is interrupted."""
+    playbooks: list[Playbook] = []
+
+    class Controllers:
+        def __init__(self, _lab: str, _folder: pathlib.Path) -> None:
+            pass
+
+        def start(self, *_given: t.Any, **_more: t.Any) -> Playbook:
+            playbooks.append(Playbook())
+            return playbooks[-1]
+
+    @contextlib.contextmanager
+    def proxied(_lab: t.Any, _tap: Tap, folder: pathlib.Path) -> t.Iterator[pathlib.Path]:
+        yield folder
+
+    def end(_run: Run) -> None:
+        raise Interrupted
+
+    monkeypatch.setattr(sweep_module, "Controllers", Controllers)
+    monkeypatch.setattr(sweep_module, "proxied", proxied)
+    monkeypatch.setattr(Run, "end", end)
+    monkeypatch.setattr(Sweep, "_standing", lambda _sweep: "v1")
+    return playbooks
+
+
+def test_an_interrupted_sweep_kills_the_deploy_that_it_was_interrupting(
+    started: list[Playbook], tmp_path: pathlib.Path
+) -> None:
+    made = Sweep.__new__(Sweep)
+    made._lab = t.cast(t.Any, type("Lab", (), {"name": "test"}))
+    made.subject, made._variables = PLAIN, {}
+    made.writes = {"deploy": [t.cast(Counted, type("Write", (), {"site": "us-east-1", "number": 1}))]}
+    with pytest.raises(Interrupted):
+        made._interrupt(tmp_path)
+    assert [playbook.ended for playbook in started] == [True]
