@@ -34,8 +34,10 @@ CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
 
 #: Envoy Gateway reads its certificates from /certs and nowhere else. It gets a root folder of its own, in a mount
 #: namespace of its own: nothing appears on the host, and everything is gone with the process. Where the host's folder
-#: is a link (/lib -> usr/lib) the link is copied. The copies of the pods' mounts that a new mount namespace holds are
-#: dropped first: they would keep volumes and networks of ended pods alive for as long as the gateway runs.
+#: is a link (/lib -> usr/lib) the link is copied. /dev/shm is the region's own: Envoys that start at once with the same
+#: base id unlink and create the same hot-restart region there, and the slower one aborts ("File exists"). The copies of
+#: the pods' mounts that a new mount namespace holds are dropped first: they would keep volumes and networks of ended
+#: pods alive for as long as the gateway runs.
 _ENTER = r"""
 set -e
 ROOT=$1; HOME_=$2; PROGRAM=$3; ENVOY=$4; shift 4
@@ -48,6 +50,7 @@ for name in bin dev etc lib lib64 proc sbin sys tmp usr; do
   if [ -L "/$name" ]; then cp -d "/$name" "$ROOT/$name"
   elif [ -d "/$name" ]; then mkdir "$ROOT/$name"; mount --rbind "/$name" "$ROOT/$name"; fi
 done
+mount -t tmpfs -o size=64m none "$ROOT/dev/shm"
 bind() { mkdir -p "$ROOT$2"; mount --bind "$1" "$ROOT$2"; }
 bind "$HOME_" "$HOME_"
 bind "$HOME_/config/certs/envoy-gateway" /certs
