@@ -12,7 +12,8 @@ import sys
 import typing as t
 from collections.abc import Sequence
 
-from bench.dns.__main__ import PARTS, written_before
+from bench.command import written_before
+from bench.dns.__main__ import BENCH
 from bench.gate.part import Row
 from bench.gate.tables import filled
 from bench.results import ROOT
@@ -58,7 +59,7 @@ def _guard(row: Row) -> str:
 def tables(rows: Sequence[Row]) -> dict[str, list[str]]:
     """Every part's table by its name; a part that was not measured has heads only."""
     made = {}
-    for part in PARTS:
+    for part in BENCH.parts:
         heads, line = (_GUARD_HEADS, _guard) if part == "guards" else (_HEADS, _line)
         top = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
         made[part] = [*top, *(line(row) for row in rows if row["part"] == part)]
@@ -66,7 +67,7 @@ def tables(rows: Sequence[Row]) -> dict[str, list[str]]:
 
 
 def main() -> int:
-    rows, _versions = written_before()
+    rows, _versions = written_before(BENCH)
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), tables(rows)), encoding="utf-8")
     print(f"written: {PAGE.relative_to(ROOT)}")
     return 0

@@ -12,7 +12,8 @@ import sys
 import typing as t
 from collections.abc import Sequence
 
-from bench.drain.__main__ import PARTS, written_before
+from bench.command import written_before
+from bench.drain.__main__ import BENCH
 from bench.gate.part import Row
 from bench.gate.tables import filled
 from bench.results import OURS, ROOT
@@ -60,11 +61,11 @@ def _line(row: Row) -> str:
 def tables(rows: Sequence[Row]) -> dict[str, list[str]]:
     """Every part's table by its name; a part that was not measured has heads only."""
     heads = [f"| {' | '.join(_HEADS)} |", "|" + "---|" * len(_HEADS)]
-    return {part: [*heads, *(_line(row) for row in rows if row["part"] == part)] for part in PARTS}
+    return {part: [*heads, *(_line(row) for row in rows if row["part"] == part)] for part in BENCH.parts}
 
 
 def main() -> int:
-    rows, _versions = written_before()
+    rows, _versions = written_before(BENCH)
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), tables(rows)), encoding="utf-8")
     print(f"written: {PAGE.relative_to(ROOT)}")
     return 0

@@ -12,10 +12,11 @@ import sys
 import typing as t
 from collections.abc import Sequence
 
+from bench.command import written_before
 from bench.gate.part import Row
 from bench.gate.tables import filled
 from bench.results import OURS, ROOT
-from bench.rollback.__main__ import PARTS, written_before
+from bench.rollback.__main__ import BENCH
 
 PAGE: t.Final = ROOT / "docs" / "rollback-figures.md"
 _HEADS: t.Final = ("case", "who", "what", "median", "worst", "goal", "others")
@@ -42,11 +43,11 @@ def _line(row: Row) -> str:
 def tables(rows: Sequence[Row]) -> dict[str, list[str]]:
     """Every part's table by its name; a part that was not measured has heads only."""
     heads = [f"| {' | '.join(_HEADS)} |", "|" + "---|" * len(_HEADS)]
-    return {part: [*heads, *(_line(row) for row in rows if row["part"] == part)] for part in PARTS}
+    return {part: [*heads, *(_line(row) for row in rows if row["part"] == part)] for part in BENCH.parts}
 
 
 def main() -> int:
-    rows, _versions = written_before()
+    rows, _versions = written_before(BENCH)
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), tables(rows)), encoding="utf-8")
     print(f"written: {PAGE.relative_to(ROOT)}")
     return 0

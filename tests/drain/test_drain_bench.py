@@ -18,7 +18,8 @@ from drain_region import PATIENCE_S, ROOT
 PART = """
 import asyncio, pathlib, sys
 from drain_region import Program
-from bench.drain import __main__ as command, region
+from bench import command
+from bench.drain import __main__ as drain, region
 
 folder = pathlib.Path(sys.argv.pop())
 
@@ -35,8 +36,8 @@ async def run():
         engine.kill()
 
 
-command._measure = lambda part, options: asyncio.run(run())
-sys.exit(command.main())
+command.measure = lambda bench, part, options: asyncio.run(run())
+sys.exit(drain.main())
 """
 
 

@@ -13,13 +13,13 @@ import typing as t
 
 import pytest
 
-from bench.dns import __main__ as command
+from bench.command import written_before
 from bench.dns import authority, evacuate, guards, killed, large, loopback, region, tables
+from bench.dns.__main__ import BENCH
 from bench.dns.authority import Look
 from bench.dns.evacuate import Round
 from bench.dns.region import Done, Orders, Ran
-from bench.gate.part import Measured, Options
-from bench.results import ROOT, Goal, row
+from bench.results import Goal, row
 from lab import programs
 from lab.errors import LabError
 
@@ -227,37 +227,6 @@ class TestGuards:
         ]
 
 
-class TestCommand:
-    def test_a_part_replaces_its_own_rows(self) -> None:
-        before = [{"part": "evacuate", "case": "old"}, {"part": "guards", "case": "kept"}]
-        made = command.merged(before, "evacuate", [{"case": "new"}])
-        assert made == [{"part": "evacuate", "case": "new"}, {"part": "guards", "case": "kept"}]
-
-    def test_a_part_that_cannot_run_is_not_the_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def measure(part: str, _options: Options) -> Measured:
-            if part == "evacuate":
-                raise LabError("no lab")
-            return Measured([row(part, "lost", [0.0], Goal(0.5), "count")], {})
-
-        written: list[list[str]] = []
-
-        def write(_name: str, rows: list[Json], _versions: t.Mapping[str, str]) -> pathlib.Path:
-            written.append([one["part"] for one in rows])
-            return ROOT / "bench"
-
-        monkeypatch.setattr(command, "_measure", measure)
-        monkeypatch.setattr(command, "written_before", lambda: ([], {}))
-        monkeypatch.setattr(command, "write", write)
-        monkeypatch.setattr("sys.argv", ["bench.dns", "evacuate", "guards"])
-        assert command.main() == 1
-        assert written == [["guards"]]
-
-    def test_an_unknown_part_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("sys.argv", ["bench.dns", "fast"])
-        with pytest.raises(SystemExit):
-            command.main()
-
-
 class TestTables:
     def line(self, made: Json, part: str = "evacuate") -> str:
         return tables.tables([{"part": part, **made}])[part][2]
@@ -275,10 +244,10 @@ class TestTables:
         assert self.line(written, "guards") == "| `owner` | tried | **written** | it is theirs |"
 
     def test_every_part_has_a_table(self) -> None:
-        assert list(tables.tables([])) == list(command.PARTS)
+        assert list(tables.tables([])) == list(BENCH.parts)
 
     def test_the_page_shows_the_results(self) -> None:
-        rows, _versions = command.written_before()
+        rows, _versions = written_before(BENCH)
         text = tables.PAGE.read_text(encoding="utf-8")
         assert tables.filled(text, tables.tables(rows)) == text, "run `python -m bench.dns.tables`"
 

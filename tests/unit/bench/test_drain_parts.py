@@ -8,21 +8,22 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import signal
 import typing as t
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.command import written_before
 from bench.drain import __main__ as command
 from bench.drain import book, bulk, faults, full, handover, kills, many, tables
+from bench.drain.__main__ import BENCH
 from bench.drain.bulk import Book
 from bench.drain.faults import Fault
 from bench.drain.figures import NINE, Account
 from bench.drain.kills import Killed
-from bench.gate.part import Measured, Options
 from bench.results import Goal, row
-from lab.errors import LabError
 from lab.exchange import snapshots
 from lab.exchange.journal import recover
 from lab.exchange.pairs import PAIRS
@@ -180,38 +181,18 @@ class TestOtherParts:
 
 
 class TestCommand:
-    def test_a_part_replaces_its_own_rows(self) -> None:
-        before = [{"part": "full", "case": "old"}, {"part": "many", "case": "kept"}]
-        made = command.merged(before, "full", [{"case": "new"}])
-        assert made == [{"part": "full", "case": "new"}, {"part": "many", "case": "kept"}]
+    def test_it_needs_no_lab_and_a_failed_assertion_ends_one_part(self) -> None:
+        assert (BENCH.lab, BENCH.traced) == (False, (AssertionError,))
 
-    def test_a_part_that_cannot_run_is_not_the_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def measure(part: str, _options: Options) -> Measured:
-            if part == "full":
-                raise LabError("no compiler")
-            if part == "many":
-                raise AssertionError("never came: the end")
-            return Measured([row("case", "lost", [0.0], Goal(0.5), "count")], {})
-
-        written: list[list[str]] = []
-
-        def write(_name: str, rows: list[Json], _versions: t.Mapping[str, str]) -> pathlib.Path:
-            written.append([one["part"] for one in rows])
-            return command.ROOT / "bench"
-
-        monkeypatch.setattr(command, "_measure", measure)
-        monkeypatch.setattr(command, "written_before", lambda: ([], {}))
-        monkeypatch.setattr(command, "write", write)
-        monkeypatch.setattr("sys.argv", ["bench.drain", "full", "many", "bulk"])
+    def test_to_be_told_to_end_is_as_ctrl_c(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        handlers: dict[int, t.Callable[[int, object], None]] = {}
+        raised: list[int] = []
+        monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+        monkeypatch.setattr(signal, "raise_signal", raised.append)
+        monkeypatch.setattr(command, "run", lambda bench: 1 if bench is BENCH else 0)
         assert command.main() == 1
-        assert written == [["bulk"]]
-        monkeypatch.setattr("sys.argv", ["bench.drain", "bulk"])
-        assert command.main() == 0
-
-    def test_an_unknown_part_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("sys.argv", ["bench.drain", "fast"])
-        with pytest.raises(SystemExit):
-            command.main()
+        handlers[signal.SIGTERM](signal.SIGTERM, None)
+        assert raised == [signal.SIGINT]
 
 
 class TestTables:
@@ -238,7 +219,7 @@ class TestTables:
 
     def test_the_page_shows_the_results(self) -> None:
         text = tables.PAGE.read_text(encoding="utf-8")
-        rows, _versions = command.written_before()
+        rows, _versions = written_before(BENCH)
         if rows:
             assert tables.filled(text, tables.tables(rows)) == text, "run `python -m bench.drain.tables`"
         else:

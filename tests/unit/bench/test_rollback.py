@@ -6,18 +6,14 @@
 from __future__ import annotations
 
 import json
-import pathlib
 import typing as t
 
-import pytest
-
-from bench.gate.part import Measured, Options
-from bench.results import OURS, ROOT, Goal, row
-from bench.rollback import __main__ as command
+from bench.command import written_before
+from bench.results import OURS, Goal, row
 from bench.rollback import back, dead, marks, overhead, peers, tables
+from bench.rollback.__main__ import BENCH
 from bench.rollback.marks import Marks
 from bench.rollback.orders import Orders, read
-from lab.errors import LabError
 from lab.model import plan_lab
 
 Row = dict[str, t.Any]
@@ -172,32 +168,6 @@ class TestDead:
         assert not [entry for entry in made if entry["case"].startswith("abort")]
 
 
-class TestCommand:
-    def test_a_part_alone_leaves_the_rows_of_the_others(self) -> None:
-        before = [{"part": "back", "case": "a"}, {"part": "dead", "case": "b"}]
-        made = command.merged(before, "overhead", [{"case": "c"}])
-        assert [(entry["part"], entry["case"]) for entry in made] == [("back", "a"), ("overhead", "c"), ("dead", "b")]
-        assert command.merged(made, "back", [])[0]["part"] == "overhead"
-
-    def test_a_part_that_fails_does_not_keep_the_next(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        written: list[t.Any] = []
-
-        def measure(part: str, options: Options) -> Measured:
-            if part == "back":
-                raise LabError("no lab")
-            return Measured([row(part, "metric", [0.5], Goal(1.0))], {})
-
-        def write(name: str, rows: list[Row], _versions: t.Any) -> pathlib.Path:
-            written.append((name, [entry["case"] for entry in rows if entry["metric"] == "metric"]))
-            return ROOT / "bench" / "results" / f"{name}.json"
-
-        monkeypatch.setattr(command, "_measure", measure)
-        monkeypatch.setattr(command, "write", write)
-        monkeypatch.setattr("sys.argv", ["bench.rollback", "back", "dead"])
-        assert command.main() == 1
-        assert written == [("rollback", ["dead"])]
-
-
 class TestTables:
     def test_a_goal_that_was_missed_is_bold(self) -> None:
         entry = {"part": "back", **row("case", "Enter to verified", [4.0, 6.0], Goal(5.0, 20.0))}
@@ -211,6 +181,6 @@ class TestTables:
 
     def test_the_page_shows_the_results(self) -> None:
         text = tables.PAGE.read_text(encoding="utf-8")
-        rows, _versions = command.written_before()
+        rows, _versions = written_before(BENCH)
         if rows:
             assert tables.filled(text, tables.tables(rows)) == text, "run `python -m bench.rollback.tables`"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.pincex.zero_downtime.plugins.action.dns_weight import ActionModule
 from ansible_collections.pincex.zero_downtime.plugins.doc_fragments import (
@@ -20,10 +19,12 @@ from ansible_collections.pincex.zero_downtime.plugins.doc_fragments import (
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import SystemClock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.options import options_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns import run
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.options import Options, options_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.providers import provider_of
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.run import ARGUMENT_SPEC, EMPTY_RESULT, run
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.run import ARGUMENT_SPEC, EMPTY_RESULT
 from ansible_collections.pincex.zero_downtime.plugins.modules import dns_weight
+from module_docs import checked, examples, options_are_documented, result_is_documented, runs_the_same
 
 GIVEN: dict[str, t.Any] = {
     "name": "API.pincex.test",
@@ -34,53 +35,28 @@ GIVEN: dict[str, t.Any] = {
 }
 
 
-def checked(given: dict[str, t.Any]) -> dict[str, t.Any]:
-    found = ArgumentSpecValidator(dict(ARGUMENT_SPEC)).validate(given)
-    assert not found.error_messages, found.error_messages
-    return dict(found.validated_parameters)
-
-
-def _same(spec: t.Mapping[str, t.Any], documented: t.Mapping[str, t.Any]) -> None:
-    assert documented.keys() == spec.keys()
-    for name, option in spec.items():
-        said = documented[name]
-        for key in ("type", "elements", "default"):
-            assert said.get(key) == option.get(key), name
-        assert said.get("required", False) == option.get("required", False), name
-        assert list(said.get("choices") or []) == list(option.get("choices") or []), name
-        if "options" in option:
-            _same(option["options"], said["suboptions"])
+def options(**given: t.Any) -> Options:
+    return options_of(checked(ARGUMENT_SPEC, {**GIVEN, **given}))
 
 
 def test_every_option_is_documented_as_it_is() -> None:
-    documented: dict[str, t.Any] = yaml.safe_load(dns_weight.DOCUMENTATION)["options"]
-    for fragment in (_cluster, _release, _metric_provider, _unreachable, _dns_provider):
-        documented |= yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"]
-    _same(ARGUMENT_SPEC, documented)
+    fragments = (_cluster, _release, _metric_provider, _unreachable, _dns_provider)
+    options_are_documented(dns_weight, fragments, ARGUMENT_SPEC)
 
 
 def test_every_key_of_the_result_is_documented() -> None:
-    assert yaml.safe_load(dns_weight.RETURN).keys() == {*EMPTY_RESULT, "error"}
+    result_is_documented(dns_weight, EMPTY_RESULT)
 
 
 def test_the_action_plugin_runs_the_same_code() -> None:
-    assert (
-        run,
-        ARGUMENT_SPEC,
-        EMPTY_RESULT,
-    ) == (ActionModule.RUN, ActionModule.ARGUMENT_SPEC, ActionModule.EMPTY_RESULT)
+    runs_the_same(ActionModule, run)
 
 
 def test_the_examples_are_good_input() -> None:
-    states = set()
-    for task in yaml.safe_load(dns_weight.EXAMPLES):
-        given = dict(task["pincex.zero_downtime.dns_weight"])
-        if "release" in given:
-            given["release"] = {"id": "r1"}
-        params = checked(given)
-        states.add(params["state"])
+    made = examples(dns_weight, ARGUMENT_SPEC, release={"id": "r1"})
+    for params in made:
         options_of(params)
-    assert states == set(ARGUMENT_SPEC["state"]["choices"])
+    assert {params["state"] for params in made} == set(ARGUMENT_SPEC["state"]["choices"])
 
 
 @pytest.mark.parametrize(
@@ -121,7 +97,7 @@ def test_the_examples_are_good_input() -> None:
 )
 def test_bad_input_is_refused_by_the_name_of_the_option(given: dict[str, t.Any], said: str) -> None:
     with pytest.raises(OptionError) as caught:
-        options_of(checked({**GIVEN, **given}))
+        options(**given)
     assert caught.value.message.startswith(said)
 
 
@@ -131,8 +107,8 @@ def test_the_provider_that_is_named_needs_its_option() -> None:
 
 
 def test_0_is_a_weight_and_names_are_whole_and_small() -> None:
-    options = options_of(checked({**GIVEN, "state": "absolute", "weights": {"us": 0}}))
-    assert (options.weights, options.name) == ({"us": 0}, "api.pincex.test.")
+    found = options(state="absolute", weights={"us": 0})
+    assert (found.weights, found.name) == ({"us": 0}, "api.pincex.test.")
 
 
 def test_the_sum_has_no_override() -> None:
@@ -141,6 +117,6 @@ def test_the_sum_has_no_override() -> None:
 
 
 def test_status_asks_nobody_unless_it_is_told_to() -> None:
-    assert options_of(checked({**GIVEN, "state": "status"})).queries == 0
-    assert options_of(checked({**GIVEN, "state": "status", "verify": {"resolvers": ["x"]}})).queries == 2000
-    assert options_of(checked({**GIVEN, "state": "evacuated", "regions": ["us"]})).queries == 2000
+    assert options(state="status").queries == 0
+    assert options(state="status", verify={"resolvers": ["x"]}).queries == 2000
+    assert options(state="evacuated", regions=["us"]).queries == 2000

@@ -6,64 +6,38 @@
 from __future__ import annotations
 
 import json
-import typing as t
 
 import pytest
-import yaml
 from ansible.module_utils import basic
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.pincex.zero_downtime.plugins.action.drain_trading import ActionModule
 from ansible_collections.pincex.zero_downtime.plugins.doc_fragments import _cluster, _release
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain import run
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.options import options_of
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.run import ARGUMENT_SPEC, EMPTY_RESULT, run
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._drain.run import ARGUMENT_SPEC, EMPTY_RESULT
 from ansible_collections.pincex.zero_downtime.plugins.modules import drain_trading
-
-
-def _same(spec: t.Mapping[str, t.Any], documented: t.Mapping[str, t.Any]) -> None:
-    assert documented.keys() == spec.keys()
-    for name, option in spec.items():
-        said = documented[name]
-        for key in ("type", "elements", "default"):
-            assert said.get(key) == option.get(key), name
-        assert said.get("required", False) == option.get("required", False), name
-        assert list(said.get("choices") or []) == list(option.get("choices") or []), name
-        if "options" in option:
-            _same(option["options"], said["suboptions"])
+from module_docs import examples, options_are_documented, result_is_documented, runs_the_same
 
 
 def test_every_option_is_documented_as_it_is() -> None:
-    documented: dict[str, t.Any] = {}
-    for fragment in (_cluster, _release):
-        documented |= yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"]
-    documented |= yaml.safe_load(drain_trading.DOCUMENTATION)["options"]
-    _same(ARGUMENT_SPEC, documented)
+    options_are_documented(drain_trading, (_cluster, _release), ARGUMENT_SPEC)
 
 
 def test_every_key_of_the_result_is_documented() -> None:
-    assert yaml.safe_load(drain_trading.RETURN).keys() == {*EMPTY_RESULT, "error"}
+    result_is_documented(drain_trading, EMPTY_RESULT)
 
 
 def test_the_action_plugin_runs_the_same_code() -> None:
-    assert (run, ARGUMENT_SPEC, EMPTY_RESULT) == (
-        ActionModule.RUN,
-        ActionModule.ARGUMENT_SPEC,
-        ActionModule.EMPTY_RESULT,
-    )
+    runs_the_same(ActionModule, run)
 
 
 def test_the_examples_are_good_input() -> None:
-    states = set()
-    for task in yaml.safe_load(drain_trading.EXAMPLES):
-        given = dict(task["pincex.zero_downtime.drain_trading"])
-        given |= {name: {} for name in ("release", "expected") if name in given}
-        checked = ArgumentSpecValidator(dict(ARGUMENT_SPEC)).validate(given)
-        assert not checked.error_messages, task["name"]
-        states.add(given["state"])
-        if given["state"] != "restored":
+    made = examples(drain_trading, ARGUMENT_SPEC, release={}, expected={})
+    for params in made:
+        if params["state"] != "restored":
             # Which reads its options in the journal.
-            assert options_of(checked.validated_parameters).state == given["state"]
-    assert states == set(ARGUMENT_SPEC["state"]["choices"])
+            assert options_of(params).state == params["state"]
+    assert {params["state"] for params in made} == set(ARGUMENT_SPEC["state"]["choices"])
 
 
 def test_main_fails_as_ansible_wants_it(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

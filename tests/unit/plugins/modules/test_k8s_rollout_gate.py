@@ -5,10 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
-import yaml
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.pincex.zero_downtime.plugins.action.k8s_rollout_gate import ActionModule
 from ansible_collections.pincex.zero_downtime.plugins.doc_fragments import (
     _cluster,
@@ -20,45 +16,27 @@ from ansible_collections.pincex.zero_downtime.plugins.doc_fragments import (
     _metric_provider,
     _release,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate import run
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.options import question_of
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.run import ARGUMENT_SPEC, EMPTY_RESULT, run
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.run import ARGUMENT_SPEC, EMPTY_RESULT
 from ansible_collections.pincex.zero_downtime.plugins.modules import k8s_rollout_gate
-
-
-def _same(spec: t.Mapping[str, t.Any], documented: t.Mapping[str, t.Any]) -> None:
-    assert documented.keys() == spec.keys()
-    for name, option in spec.items():
-        said = documented[name]
-        for key in ("type", "elements", "default"):
-            assert said.get(key) == option.get(key), name
-        assert said.get("required", False) == option.get("required", False), name
-        assert list(said.get("choices") or []) == list(option.get("choices") or []), name
-        if "options" in option:
-            _same(option["options"], said["suboptions"])
+from module_docs import examples, options_are_documented, result_is_documented, runs_the_same
 
 
 def test_every_option_is_documented_as_it_is() -> None:
-    documented: dict[str, t.Any] = yaml.safe_load(k8s_rollout_gate.DOCUMENTATION)["options"]
     gate = (_gate_workloads, _gate_metrics, _gate_counters, _gate_health, _gate_replay)
-    for fragment in (_cluster, _release, _metric_provider, *gate):
-        documented |= yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"]
-    _same(ARGUMENT_SPEC, documented)
+    fragments = (_cluster, _release, _metric_provider, *gate)
+    options_are_documented(k8s_rollout_gate, fragments, ARGUMENT_SPEC)
 
 
 def test_every_key_of_the_result_is_documented() -> None:
-    assert yaml.safe_load(k8s_rollout_gate.RETURN).keys() == {*EMPTY_RESULT, "error"}
+    result_is_documented(k8s_rollout_gate, EMPTY_RESULT)
 
 
 def test_the_action_plugin_runs_the_same_code() -> None:
-    assert (run, ARGUMENT_SPEC, EMPTY_RESULT) == (
-        ActionModule.RUN,
-        ActionModule.ARGUMENT_SPEC,
-        ActionModule.EMPTY_RESULT,
-    )
+    runs_the_same(ActionModule, run)
 
 
 def test_the_examples_are_good_input() -> None:
-    for task in yaml.safe_load(k8s_rollout_gate.EXAMPLES):
-        checked = ArgumentSpecValidator(dict(ARGUMENT_SPEC)).validate(task["pincex.zero_downtime.k8s_rollout_gate"])
-        assert not checked.error_messages, task["name"]
-        question_of(checked.validated_parameters)
+    for params in examples(k8s_rollout_gate, ARGUMENT_SPEC):
+        question_of(params)

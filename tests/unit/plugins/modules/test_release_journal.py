@@ -5,32 +5,19 @@
 
 from __future__ import annotations
 
-import typing as t
-
-import yaml
 from ansible_collections.pincex.zero_downtime.plugins.action.release_journal import ActionModule
 from ansible_collections.pincex.zero_downtime.plugins.doc_fragments import _cluster, _unreachable
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.run import ARGUMENT_SPEC, EMPTY_RESULT
 from ansible_collections.pincex.zero_downtime.plugins.modules import release_journal
+from module_docs import options_are_documented, result_is_documented
 
 
 def test_every_option_is_documented_as_it_is() -> None:
-    documented: dict[str, t.Any] = {
-        **yaml.safe_load(release_journal.DOCUMENTATION)["options"],
-        **yaml.safe_load(_cluster.ModuleDocFragment.DOCUMENTATION)["options"],
-        **yaml.safe_load(_unreachable.ModuleDocFragment.DOCUMENTATION)["options"],
-    }
-    assert documented.keys() == ARGUMENT_SPEC.keys()
-    for name, spec in ARGUMENT_SPEC.items():
-        said = documented[name]
-        assert said["type"] == spec["type"], name
-        assert said.get("default") == spec.get("default"), name
-        assert said.get("required", False) == spec.get("required", False), name
-        assert list(said.get("choices") or []) == list(spec.get("choices") or []), name
+    options_are_documented(release_journal, (_cluster, _unreachable), ARGUMENT_SPEC)
 
 
 def test_every_key_of_the_result_is_documented() -> None:
-    assert yaml.safe_load(release_journal.RETURN).keys() == {*EMPTY_RESULT, "error"}
+    result_is_documented(release_journal, EMPTY_RESULT)
 
 
 def test_the_action_plugin_adds_the_playbooks_own_process() -> None:
