@@ -205,12 +205,16 @@ def start(site: Site, bins: Binaries, timeout_s: float = 60) -> None:
 
 
 def wait(site: Site, timeout_s: float) -> None:
-    """Until the listener answers anything at all; without a route that is 404."""
+    """Until the listener answers anything at all; without a route that is 404. A gateway that does not is stopped:
+    Envoy Gateway lives on without its Envoy, and the next `up` would wait for it in vain."""
     deadline = time.monotonic() + timeout_s
     while not answers(site.address):
         if not programs.alive(site, "envoy-gateway") or time.monotonic() > deadline:
+            last = programs.tail(site, "envoy-gateway")
+            programs.stop(site, "envoy-gateway")
             raise LabError(
-                f"{site.name}: the gateway does not answer at {site.address}:80\n{programs.tail(site, 'envoy-gateway')}"
+                f"{site.name}: the gateway does not answer at {site.address}:80 after {timeout_s:g} s; it was stopped, "
+                f"and the same `up` again starts it anew\n{last}"
             )
         time.sleep(0.1)
 

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -54,6 +55,13 @@ class Ended:
 class LabRun:
     ended: Ended
     reports: pathlib.Path
+
+    @property
+    def told(self) -> str:
+        """The demo's last line, and below it what it said of refusals, failed orders and problems."""
+        last = self.ended.last_line
+        wanted = re.compile(r"(lab: |problem: |v\d+ was refused: | +(sent|failed by) )")
+        return "\n".join([last, *(line for line in self.ended.output.splitlines() if wanted.match(line))])
 
 
 def run(command: list[str], timeout_s: float = 600, **environment: str) -> Ended:

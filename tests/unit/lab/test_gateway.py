@@ -92,3 +92,19 @@ def test_the_modules_of_the_definitions_are_in_go_mod() -> None:
 
 def test_documents_that_follow_each_other() -> None:
     assert list(gateway_parts._documents('{"a": 1}\n{"a": 2}\n')) == [{"a": 1}, {"a": 2}]
+
+
+def test_a_gateway_without_its_envoy_is_stopped_so_that_the_next_up_starts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped: list[str] = []
+    monkeypatch.setattr(gateway, "answers", lambda address: False)
+    monkeypatch.setattr(gateway.programs, "alive", lambda site, name: True)
+    monkeypatch.setattr(gateway.programs, "tail", lambda site, name: "failed to run envoy")
+    monkeypatch.setattr(gateway.programs, "stop", lambda site, name: stopped.append(name))
+    with pytest.raises(LabError, match="starts it anew\nfailed to run envoy"):
+        gateway.wait(SITE, 0)
+    assert stopped == ["envoy-gateway"]
+
+
+def test_a_region_has_a_shared_memory_of_its_own() -> None:
+    """Envoys with one base id abort when they create the same region there at the same time."""
+    assert '"$ROOT/dev/shm"' in gateway._ENTER
