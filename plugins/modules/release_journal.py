@@ -102,6 +102,12 @@ options:
   target:
     description: The number of the revision that a rollback goes to, for a recovery.
     type: int
+  follows:
+    description:
+      - The number of the release that this one only brings more regions up to, with O(state=opened) and O(scope=fleet).
+      - The history tells it. Such a release takes a number of its own, and is no revision of the environment; its
+        regions record their revision under the number that is followed.
+    type: int
   steps:
     description: The names of the steps to come, for the report.
     type: list

@@ -263,7 +263,7 @@ def _opened(args: State, state: State, faults: State) -> State:
     state["before"] = {"objects": copy.deepcopy(state["objects"]), "weights": copy.deepcopy(state["weights"])}
     state["document"] = _plain(args.get("before"))
     state["finish"] = _plain(args.get("finish"))
-    state["target"] = args.get("target")
+    state["target"], state["follows"] = args.get("target"), _plain(args.get("follows"))
     state["steps"] = _plain(args["steps"])
     release = {"id": state["open"], "kind": state["kind"]}
     return {"release": release, "number": state["number"], "standby": None if "ended" in faults else state["standby"]}
@@ -299,6 +299,7 @@ def _closed(args: State, state: State, faults: State) -> State:
         told = _plain(args.get("summary")) or {}
         kept = {"outcome": str(args["outcome"]), "document": _plain(args.get("revision")), **told}
         told = {"id": state["open"], "kind": state["kind"], "target": state.get("target")}
+        told["follows"] = state.get("follows")
         state["revisions"][str(number)] = {**kept, **told}
     left = (state.get("finish") or {}).get("standby") if args["outcome"] == "released" else None
     if left:
@@ -322,6 +323,7 @@ def _read(args: State, state: State, faults: State) -> State:
         "state": "open",
         "steps": state.get("steps"),
         "target": state.get("target"),
+        "follows": state.get("follows"),
         "number": state["number"],
     }
     number = args.get("number")

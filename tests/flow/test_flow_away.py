@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from flow_runner import Flow, Run
@@ -42,3 +43,23 @@ def test_a_rollback_looks_at_a_region_that_is_away_once(released: Flow) -> None:
     assert done.code == 2, done.output
     assert asked(done, "read") == [("k8s_revision", 2.0)]
     assert [call["state"] for call in done.calls if call["region"] == "eu-west-1"] == ["read"]
+
+
+def test_a_region_that_missed_a_rollback_to_what_it_runs_is_brought_up_without_a_change(stands: Flow) -> None:
+    assert stands.run("deploy", "-e", "release_version=v2", "-e", "without=eu-west-1").code == 0
+    assert stands.run("rollback", faults=AWAY).code == 2
+
+    looked = stands.run("recover", "--check")
+    assert looked.code == 0, looked.output
+    assert {call["state"] for call in looked.calls if not call["check"]} == set()
+    done = stands.run("recover")
+    assert done.code == 0, done.output
+    assert "eu-west-1: back to revision 1 by a rollback of its own" in done.output
+    assert list(done.regions["eu-west-1"]["revisions"]) == ["1", "3"]
+    assert [call["state"] for call in done.calls if call["region"] == "eu-west-1" and call["state"] == "applied"] == []
+    history = json.loads((stands.home / "fleet.json").read_text())["revisions"]
+    assert (int(history["4"]["follows"]), history["4"]["regions"]) == (3, {"eu-west-1": "released"})
+
+    again = stands.run("recover")
+    assert again.code == 0, again.output
+    assert [call for call in again.calls if call["state"] == "opened"] == []

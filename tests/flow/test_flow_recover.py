@@ -126,11 +126,28 @@ def test_a_region_that_was_away_from_a_rollback_is_brought_up_by_a_later_recover
     assert "eu-west-1: back to revision 1 by a rollback of its own" in done.output
     assert {region for region, _module, _state in wrote(done)} == {"eu-west-1", "fleet"}
     assert [done.regions["eu-west-1"]["open"], state_of(released, "fleet")["open"]] == [None, None]
-    assert state_of(released, "fleet")["revisions"]["4"]["regions"] == {"eu-west-1": "released"}
+    brought = state_of(released, "fleet")["revisions"]["4"]
+    assert (brought["regions"], int(brought["follows"])) == ({"eu-west-1": "released"}, 3)
+    # The revision of the environment is the one that it follows.
+    assert [list(region["revisions"]) for region in done.regions.values()] == [["1", "2", "3"]] * 3
+    assert "revision 3" in (stands := released.run("status")).output, stands.output
+    assert "not on the newest revision" not in stands.output
 
     again = released.run("recover")
     assert again.code == 0, again.output
     assert wrote(again) == []
+
+
+def test_a_bringing_up_that_was_interrupted_goes_on_under_the_number_that_it_follows(released: Flow) -> None:
+    assert released.run("rollback", faults=AWAY).code == 2
+    assert released.run("recover", faults={"eu-west-1": {"gate": "prepare core-api, reference-data"}}).code == 2
+    assert [state_of(released, name)["open"] is None for name in ("fleet", "eu-west-1")] == [False, False]
+
+    done = released.run("recover")
+    assert done.code == 0, done.output
+    assert done.versions() == {"us-east-1": "v1", "eu-west-1": "v1", "ap-northeast-1": "v1"}
+    assert list(done.regions["eu-west-1"]["revisions"]) == ["1", "2", "3"]
+    assert int(state_of(released, "fleet")["revisions"]["4"]["follows"]) == 3
 
 
 def test_a_region_that_was_away_from_a_rollback_alone_asks_the_fleet_where_the_others_went(released: Flow) -> None:
@@ -182,7 +199,7 @@ def test_a_rollback_goes_without_a_region_that_is_away_and_takes_single_services
     done = released.run("rollback", "-e", "revision=1", faults=AWAY)
     assert done.code == 2, done.output
     assert done.versions() == {"us-east-1": "v1", "eu-west-1": "v2", "ap-northeast-1": "v1"}
-    assert "repeat it with --limit eu-west-1 when it answers" in done.output
+    assert "run recover.yml when eu-west-1 answers" in done.output
 
 
 def test_a_deploy_goes_without_a_region_only_when_it_is_named(flow: Flow) -> None:

@@ -91,7 +91,7 @@ def test_a_dead_region_is_evacuated_and_not_brought_back_before_it_answers(flow:
     assert flow.run(*V2, "-e", f"without={US}").code == 0
     behind = flow.run(*RESTORE)
     assert behind.code == 2, behind.output
-    assert "revision 2, went without it; bring it up with recover.yml or deploy.yml --limit us-east-1" in " ".join(
+    assert "revision 2, went without it; bring it up with deploy.yml --limit us-east-1" in " ".join(
         behind.output.split()
     )
     assert "went without it; it gets no weight before it has been brought up" in " ".join(

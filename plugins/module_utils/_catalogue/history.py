@@ -22,6 +22,7 @@ _REVISION_KEYS: t.Final = (
     "closed_at",
     "outcome",
     "came_from",
+    "follows",
     "emergency",
     "reason",
     "versions",
@@ -116,10 +117,11 @@ def journal_lines(regions: Mapping[str, Mapping[str, t.Any]]) -> list[str]:
 
 def _row(entry: Mapping[str, t.Any]) -> list[str]:
     changes: Mapping[str, t.Any] = entry["changes"] or {}
+    follows = f", follows {entry['follows']}" if entry["follows"] is not None else ""
     return [
         str(entry["number"]),
         str(entry["outcome"] or "open"),
-        str(entry["kind"] or "-"),
+        str(entry["kind"] or "-") + follows,
         str(entry["opened_at"] or "-"),
         str(entry["by"] or "-"),
         told_versions(entry["versions"]),

@@ -11,6 +11,7 @@ import math
 import typing as t
 from collections.abc import Mapping, Sequence
 
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.followers import joined
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.verdicts import any_bad
 
 Header = Mapping[str, t.Any]
@@ -79,7 +80,7 @@ def promotion(
     seconds. Only what stands in the source at this moment is promoted, after it stood there for the soak time.
     """
     source = request.source
-    headers = sorted(journal.get("revisions") or [], key=lambda header: int(header["number"]))
+    headers = joined(journal.get("revisions") or [])
     if not headers:
         return None, {}, f"from: {source} has no revision yet."
     release = journal.get("header") or journal.get("release") or {}

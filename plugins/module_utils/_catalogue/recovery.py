@@ -11,10 +11,10 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping, Sequence
 
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.verdicts import STANDING
+
 JsonObject = dict[str, t.Any]
 Journal = Mapping[str, t.Any]
-
-_KEPT: t.Final = ("released", "incomplete")
 
 
 def default_decision(fleet: Journal, regions: Mapping[str, Journal | None], given: str = "") -> str:
@@ -48,9 +48,10 @@ def recovery_action(
     unlock (a controller died between the lock and the journal), or behind (a rollback went without it).
 
     `fleet` is the fleet's journal after it was taken over, None when that was impossible because of `problem`;
-    `journals` are those of all regions of this run. `number` is the revision that the release makes, `why` a sentence
-    for the report. A region that is behind has `revision` and `services` as well: where it goes back to with what,
-    None when nobody in this run knows.
+    `journals` are those of all regions of this run. `number` is the revision that the region records, `why` a sentence
+    for the report. A region that is behind records that of the rollback which it missed, and has `revision`, where it
+    goes back to, None when nobody in this run knows, and `services`, with what, all when none is named. A region
+    without an open release has `released`: whether it had got the one that the fleet still has open.
     """
     header = region.get("header") or {}
     if header.get("state") != "open":
@@ -60,14 +61,16 @@ def recovery_action(
         locked = bool((region.get("lock") or {}).get("holder"))
         action = "standby" if region.get("standby") else "unlock" if locked else "none"
         apart = _apart(name, header, fleet or {}, journals or {})
-        return _action(action, _ended(header) + apart, header.get("number"))
+        found = _action(action, _ended(header) + apart, header.get("number"))
+        return {**found, "released": _is_released(header, fleet or {})}
     release = f"{header['kind']} {header['id']} of {header.get('by', 'unknown')}"
     if header["kind"] in ("standby", "maintenance"):
         why = f"{release} was interrupted"
         if header["kind"] == "maintenance":
             # What was before is in its record, which stands: an operator decides which way to go on.
             why += "; go on with maintenance.yml -e state=entered, or leave with -e state=left"
-        return _action(str(header["kind"]), why, header.get("number"))
+        found = _action(str(header["kind"]), why, header.get("number"))
+        return {**found, "released": _is_released(header["of"], fleet or {}) if header.get("of") else False}
     known = _known(str(header["id"]), fleet or {})
     decision = given or known.get("decision")
     if not decision and fleet is None:
@@ -80,15 +83,27 @@ def recovery_action(
     return _action("finish" if header["kind"] == "deploy" else "forward", why, known.get("number"))
 
 
+def _is_released(header: Mapping[str, t.Any], fleet: Journal) -> bool:
+    """Whether a region had ended with the release that the fleet still has open: the controller died in between."""
+    unfinished = fleet.get("header") or {}
+    mine = unfinished.get("state") == "open" and header.get("id") == unfinished.get("id")
+    return mine and header.get("outcome") == "released"
+
+
 def _known(release_id: str, fleet: Journal) -> JsonObject:
     """What the fleet knows of a release: the open one, or one of its history."""
     if (fleet.get("header") or {}).get("id") == release_id and fleet.get("decision"):
-        return {"decision": fleet["decision"]["decision"], "number": fleet["header"].get("number")}
+        return {"decision": fleet["decision"]["decision"], "number": _recorded(fleet["header"])}
     for revision in fleet.get("revisions") or []:
         if revision.get("id") == release_id:
-            kept = "keep" if revision.get("outcome") in ("released", "incomplete") else "undo"
-            return {"decision": revision.get("decision") or kept, "number": revision.get("number")}
+            kept = "keep" if revision.get("outcome") in STANDING else "undo"
+            return {"decision": revision.get("decision") or kept, "number": _recorded(revision)}
     return {}
+
+
+def _recorded(release: Journal) -> t.Any:
+    """The number under which regions record a release: that of the one which it follows, or its own."""
+    return release.get("number") if release.get("follows") is None else release["follows"]
 
 
 def _behind(name: str, region: Journal, fleet: Journal, journals: Mapping[str, Journal | None]) -> JsonObject | None:
@@ -101,18 +116,22 @@ def _behind(name: str, region: Journal, fleet: Journal, journals: Mapping[str, J
     if revision is None:
         why += (
             ", and neither the fleet nor a region of this run tells to which revision; run recover.yml without "
-            f"--limit, or bring it up with deploy.yml or rollback.yml --limit {name}"
+            "--limit, or bring it up with the next deploy.yml"
         )
-    return {**_action("behind", why, None), "revision": revision, "services": services}
+    elif _stands_on(missed, revision, fleet):
+        # This region may have missed more than the others had to move.
+        services = []
+    return {**_action("behind", why, int(_recorded(missed))), "revision": revision, "services": services}
 
 
 def _missed(name: str, region: Journal, fleet: Journal) -> Journal | None:
     """The newest rollback that stands and did not reach this region; None when it has got a newer release since."""
-    own = {revision.get("id") for revision in region.get("revisions") or []}
-    kept = [revision for revision in fleet.get("revisions") or [] if revision.get("outcome") in _KEPT]
+    # By number: what has brought it up may not be in the fleet's history, or there as taken back.
+    own = {int(revision["number"]) for revision in region.get("revisions") or []}
+    kept = [revision for revision in fleet.get("revisions") or [] if revision.get("outcome") in STANDING]
     for revision in sorted(kept, key=lambda revision: int(revision["number"]), reverse=True):
         verdict = (revision.get("regions") or {}).get(name)
-        if revision.get("id") in own or verdict == "left_out":
+        if int(_recorded(revision)) in own or verdict == "left_out":
             return None
         if revision.get("kind") == "rollback" and verdict == "unreachable":
             return t.cast("Journal", revision)
@@ -140,6 +159,12 @@ def _way_of(release_id: str, fleet: Journal, journals: Mapping[str, Journal | No
     return target, sorted(services)
 
 
+def _stands_on(release: Journal, number: int, fleet: Journal) -> bool:
+    """Whether a rollback left every service of the environment at the version of the revision that it went to."""
+    versions = [told.get("versions") for told in fleet.get("revisions") or [] if int(told["number"]) == number]
+    return bool(versions and versions[0]) and versions[0] == release.get("versions")
+
+
 def _apart(name: str, header: Journal, fleet: Journal, journals: Mapping[str, Journal | None]) -> str:
     """What is added for a region without a part in the rollback that is finished now: no journal tells whether it was
     left out on purpose or did not answer."""
@@ -150,7 +175,8 @@ def _apart(name: str, header: Journal, fleet: Journal, journals: Mapping[str, Jo
     revision, _services = _way_of(str(release["id"]), fleet, journals)
     if revision is None or name in (release.get("steps") or []):
         return ""
-    run = f"rollback.yml --limit {name} -e revision={revision}"
+    # Nobody is called behind, so a recovery does nothing. With --limit the others would be behind.
+    run = f"rollback.yml -e revision={revision} for every region"
     return f"; it had no part in rollback {release['id']}, and unless that was meant run {run}"
 
 
@@ -168,7 +194,7 @@ def recovery_summary(regions: Sequence[Mapping[str, t.Any]], fleet: Journal | No
     """How the recovery ended: `ok`, `close` (whether the fleet's journal may be closed), its `outcome`, a sentence that
     says which region is in which state and what to run next, and `kept`, a line for each foreign change.
 
-    `bring_up` are the regions that follow the others back now, each to its `revision`.
+    `bring_up` are the regions that follow the others back now, all by one release.
     """
     by_verdict: dict[str, list[str]] = {}
     for entry in regions:
@@ -196,10 +222,14 @@ def recovery_summary(regions: Sequence[Mapping[str, t.Any]], fleet: Journal | No
         following.append(f"run recover again for {', '.join(stuck)}{undo}")
     if away:
         following.append(f"run recover again when {', '.join(away)} answers; until then it gets no release")
-    behind = {str(entry["region"]): entry.get("revision") for entry in regions if entry["verdict"] == "behind"}
+    behind = {
+        str(entry["region"]): (entry.get("revision"), entry.get("number"))
+        for entry in regions
+        if entry["verdict"] == "behind"
+    }
     bring_up, told = _bring_up(behind, blocked=bool(problem or missing or stuck))
     following += told
-    ok = not (stuck or away or problem or missing or (behind and not bring_up))
+    ok = not (stuck or away or problem or missing or set(behind) - set(bring_up))
     outcome = "taken_back" if undone else _outcome(regions, header, away=bool(away))
     sentence = ". ".join([f"{'recovered' if ok else 'not recovered everywhere'}: {states}", *following])
     return {
@@ -227,18 +257,20 @@ def _outcome(regions: Sequence[Mapping[str, t.Any]], header: Journal, *, away: b
     return "incomplete" if away or back else "released"
 
 
-def _bring_up(behind: Mapping[str, int | None], *, blocked: bool) -> tuple[list[str], list[str]]:
-    """The regions that go back now, which is one rollback to one revision, and what is told of it."""
-    known = {region: revision for region, revision in behind.items() if revision is not None}
+def _bring_up(behind: Mapping[str, tuple[int | None, int | None]], *, blocked: bool) -> tuple[list[str], list[str]]:
+    """The regions that go back now, and what is told of it. That is one rollback to one revision, which follows one
+    release; `behind` has both numbers of every region."""
+    known = {region: way for region, way in behind.items() if way[0] is not None}
     if not known:
         return [], []
     if blocked:
         # The fleet's journal stays open, and under it no other release begins.
         return [], [f"run recover again for {', '.join(known)}"]
-    if len(set(known.values())) > 1:
-        runs = [f"rollback.yml --limit {region} -e revision={revision}" for region, revision in known.items()]
-        return [], [f"run {' and '.join(runs)}"]
-    return list(known), [f"{', '.join(known)}: back to revision {next(iter(known.values()))} by a rollback of its own"]
+    way = next(iter(known.values()))
+    now = [region for region in known if known[region] == way]
+    later = [region for region in known if known[region] != way]
+    told = [f"{', '.join(now)}: back to revision {way[0]} by a rollback of its own"]
+    return now, told + ([f"run recover again for {', '.join(later)}"] if later else [])
 
 
 def _state(entry: Mapping[str, t.Any]) -> str:

@@ -12,15 +12,15 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.dn
     dns_problems,
     set_problems,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.followers import joined
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.hints import hint
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.request import confirm_problems
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.verdicts import STANDING
 
 JsonObject = dict[str, t.Any]
 
 STATES: t.Final = ("evacuated", "restored", "status")
 _CHANGES: t.Final = ("evacuated", "restored")
-#: A release that ended so is what the regions stand on.
-_STANDING: t.Final = ("released", "incomplete")
 
 
 def region_request(request: Mapping[str, t.Any]) -> JsonObject:
@@ -70,9 +70,7 @@ def behind_regions(revisions: Sequence[Mapping[str, t.Any]], regions: Sequence[s
     A region is on it when nothing that stands has passed it by since its own newest release, and the services have the
     same versions there. So a region that got the same by a release or a rollback of its own is not behind.
     """
-    standing = sorted(
-        (one for one in revisions if one.get("outcome", "released") in _STANDING), key=lambda one: int(one["number"])
-    )
+    standing = [one for one in joined(revisions) if one.get("outcome", "released") in STANDING]
     if not standing:
         return {}
     newest, found = standing[-1], {}
@@ -105,10 +103,30 @@ def unfit_region(
         return f"{region}: {header['kind']} {header['id']} is unfinished here; let it end, or run recover.yml first"
     if maintenance:
         return f"{maintenance['sentence']}; run maintenance.yml -e state=left first"
-    late = _late(region, own, fleet.get("revisions") or [])
+    revisions = _as_recorded(region, own, fleet.get("revisions") or [])
+    late = _late(region, own, revisions)
     if not late or "revision" in override:
         return ""
-    return f"{late}; bring it up with recover.yml or deploy.yml --limit {region}, or pass it with -e override=revision"
+    way = "run recover.yml" if _follows(region, revisions) else f"bring it up with deploy.yml --limit {region}"
+    return f"{late}; {way}, or pass it with -e override=revision"
+
+
+def _as_recorded(region: str, own: Mapping[str, t.Any], revisions: Sequence[Mapping[str, t.Any]]) -> list[JsonObject]:
+    """The fleet's history as the journal of the region corrects it: a region that was away when the fleet's journal was
+    closed may have got the release all the same, or got it when it was recovered."""
+    kept = {int(one["number"]) for one in own.get("revisions") or []}
+    return [
+        {**one, "regions": {**one["regions"], region: "released"}}
+        if _verdict(one, region) == "unreachable" and int(one["number"]) in kept
+        else dict(one)
+        for one in joined(revisions)
+    ]
+
+
+def _follows(region: str, revisions: Sequence[Mapping[str, t.Any]]) -> bool:
+    """Whether a recovery brings the region up: the newest that it has a part in is a rollback that it was away from."""
+    standing = [one for one in revisions if one.get("outcome", "released") in STANDING and _verdict(one, region)]
+    return bool(standing) and standing[-1].get("kind") == "rollback" and _verdict(standing[-1], region) == "unreachable"
 
 
 def _late(region: str, own: Mapping[str, t.Any], revisions: Sequence[Mapping[str, t.Any]]) -> str:

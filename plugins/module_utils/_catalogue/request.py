@@ -15,6 +15,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.ev
     evacuation_problems,
     wave_sizes,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.followers import joined
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.gates import KINDS, profile_problems
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import VERSION, catalogue_problems
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.windows import (
@@ -272,6 +273,9 @@ def pick_revision(history: Sequence[Mapping[str, t.Any]], wanted: t.Any) -> tupl
     if wanted is not None:
         if not str(wanted).isdigit():
             return None, f"revision: {wanted!r} is not a number."
+        follows = next((entry.get("follows") for entry in history if int(entry["number"]) == int(wanted)), None)
+        if follows is not None:
+            return None, f"revision: {wanted} only brought regions up to {follows}; use -e revision={follows}."
         if int(wanted) not in released:
             return None, f"revision: {wanted} is not kept as a released revision (kept: {_numbers(released)})."
         return int(wanted), None
@@ -292,7 +296,7 @@ def absent_revision(history: Sequence[Mapping[str, t.Any]], number: int, region:
 
 
 def _released(history: Sequence[Mapping[str, t.Any]]) -> list[int]:
-    return sorted(int(entry["number"]) for entry in history if entry.get("outcome", "released") == "released")
+    return [int(entry["number"]) for entry in joined(history) if entry.get("outcome", "released") == "released"]
 
 
 def _numbers(numbers: Sequence[int]) -> str:

@@ -9,18 +9,17 @@ import typing as t
 from collections.abc import Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.columns import ruled
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.followers import joined
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.history import (
     open_release,
     told_lock,
     told_open,
     told_versions,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.verdicts import failure_reason
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.verdicts import STANDING, failure_reason
 
 JsonObject = dict[str, t.Any]
 
-#: A release that ended so is what the regions stand on.
-STANDING: t.Final = ("released", "incomplete")
 _LONGEST_VALUE: t.Final = 60
 
 
@@ -96,7 +95,7 @@ def environment_status(
 ) -> JsonObject:
     """All regions together. `ok` says that every region could be read and none of them drifted."""
     problem = region_problem(fleet)
-    newest = newest_revision(fleet.get("revisions") or [])
+    newest = newest_revision(joined(fleet.get("revisions") or []))
     number = int(newest["number"]) if newest else None
     found = [
         {**region, "behind": None if region["problem"] or problem else region["revision"] != number}

@@ -9,6 +9,8 @@ import typing as t
 from collections.abc import Mapping, Sequence
 
 BAD: t.Final = ("refused", "taken_back", "stuck")
+#: A release that ended so is what the regions stand on.
+STANDING: t.Final = ("released", "incomplete")
 
 
 def any_bad(verdicts: Sequence[t.Any]) -> bool:
@@ -64,7 +66,8 @@ def summarise(kind: str, decision: str | None, regions: Sequence[Mapping[str, t.
         where = f"only {', '.join(released)} got it" if released else "no region got it"
         sentence = f"the {what} is kept and not complete: {where}, {', '.join(others)}: {reason}"
         if away:
-            sentence += f"; repeat it with --limit {','.join(away)} when it answers"
+            # Not the same with --limit: that would be a revision of its own, and the others behind it.
+            sentence += f"; run recover.yml when {', '.join(away)} answers"
         return {"ok": False, "outcome": "incomplete", "sentence": sentence}
     sentence = f"the {what} is done in {', '.join(released)}"
     if without:

@@ -30,6 +30,13 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.open
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.place import Place, hold, result
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.prune_configs import prune_configs
 
+#: What a revision keeps of the header of its release, and what the fleet's history keeps of how it ended.
+_KEPT: t.Final = (
+    *("number", "id", "kind", "by", "opened_at", "closed_at"),
+    *("outcome", "came_from", "target", "follows", "emergency"),
+)
+_TOLD: t.Final = ("reason", "decision", "versions", "changes", "regions")
+
 
 def closed(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
     """Record the revision, end the journal, give the lock back: in this order, so that each may be asked again."""
@@ -54,8 +61,13 @@ def closed(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
 
     if not place.check_mode:
         hold(place, release)
-        if header["kind"] not in ALONE and (place.scope == "fleet" or params["revision"]):
-            _record(place, params, ended)
+        if header["kind"] not in ALONE:
+            if place.scope == "fleet" or params["revision"]:
+                _record(place, params, ended)
+            else:
+                # It may have been killed at its end, and then taken back. What is brought up after it may have the
+                # same number.
+                place.revisions.forget(release.id)
         place.store.change(end, lambda: hold(place, release))
         place.lease.release(release.holder, release.token)
         place.progress(f"release {release.id} is closed: {params['outcome']}")
@@ -111,13 +123,12 @@ def _engines(record: JsonObject | None) -> list[JsonObject]:
 
 
 def _record(place: Place, params: Mapping[str, t.Any], ended: JsonObject) -> None:
-    names = ("number", "id", "kind", "by", "opened_at", "closed_at", "outcome", "came_from", "target", "emergency")
-    told = ("reason", "decision", "versions", "changes", "regions")
-    summary = {name: params["summary"][name] for name in told if name in (params["summary"] or {})}
-    place.revisions.record({**{name: ended.get(name) for name in names}, **summary}, params["revision"] or None)
+    told = {name: params["summary"][name] for name in _TOLD if name in (params["summary"] or {})}
+    place.revisions.record({**{name: ended.get(name) for name in _KEPT}, **told}, params["revision"] or None)
     kept = {int(header["number"]): header for header in place.revisions.headers()}
     pinned = [number for number, header in kept.items() if header["pinned"]]
-    for number in decide_prune(kept, ended["came_from"], KEPT[place.scope], pinned):
+    follows = {number: int(header["follows"]) for number, header in kept.items() if header.get("follows") is not None}
+    for number in decide_prune(kept, ended["came_from"], KEPT[place.scope], pinned, follows):
         place.revisions.remove(number)
         del kept[number]
     place.revisions.sweep()

@@ -12,9 +12,21 @@ from collections.abc import Collection, Iterable, Mapping
 KEPT: t.Final[Mapping[str, int]] = {"region": 20, "fleet": 50}
 
 
-def decide_prune(numbers: Iterable[int], came_from: int | None, keep: int, pinned: Collection[int] = ()) -> list[int]:
+def decide_prune(
+    numbers: Iterable[int],
+    came_from: int | None,
+    keep: int,
+    pinned: Collection[int] = (),
+    follows: Mapping[int, int] | None = None,
+) -> list[int]:
     """The numbers that go: all but the newest `keep`, the `pinned`, and the one that the release which ends now came
-    from."""
+    from.
+
+    `follows` has for a release that only brought regions up the number of the one that it follows. Such a family is one
+    revision of the environment, and stays or goes as a whole.
+    """
+    followed = follows or {}
     ordered = sorted(set(numbers))
-    stay = {*ordered[-keep:], *pinned, came_from}
-    return [number for number in ordered if number not in stay]
+    families = {followed.get(number, number) for number in ordered[-keep:]}
+    families |= {followed.get(number, number) for number in (*pinned, came_from) if number is not None}
+    return [number for number in ordered if followed.get(number, number) not in families]

@@ -215,6 +215,7 @@ def _header_of(place: Place, params: Mapping[str, t.Any], release: ReleaseRef, n
         "steps": params["steps"],
         "came_from": kept[-1] if kept else None,
         "target": params["target"],
+        "follows": params["follows"],
         # What passed the windows: it stays with the release, also when its playbook is killed.
         "emergency": params["reason"] or None,
         "number": number,

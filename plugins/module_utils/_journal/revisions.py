@@ -128,6 +128,16 @@ class Revisions:
         self._kube.delete(self._ref(number))
         self._remove_shards(f"{SHARD_LABEL}={number}")
 
+    def forget(self, release_id: str) -> None:
+        """Remove what this release has recorded. What cannot be read is none of it, and stays for whoever reads it."""
+        for obj in self._kube.list("v1", "ConfigMap", self._namespace, REVISION_LABEL):
+            try:
+                header = self._header_of(obj)
+            except ReleaseError:
+                continue
+            if header.get("id") == release_id:
+                self.remove(int(header["number"]))
+
     def sweep(self) -> None:
         """Remove what recordings and removals that were killed have left: shards of revisions without a header."""
         others = "".join(f",{SHARD_LABEL}!={header['number']}" for header in self.headers())

@@ -67,6 +67,7 @@ ARGUMENT_SPEC: t.Final = arguments.merge(
         "planned": {"type": "list", "elements": "dict", "default": []},
         "finish": {"type": "dict"},
         "target": {"type": "int"},
+        "follows": {"type": "int"},
         "steps": {"type": "list", "elements": "str", "default": []},
         "decision": {"type": "str", "choices": ["keep", "undo"]},
         "reason": {"type": "str"},
@@ -114,6 +115,8 @@ def _check(params: Mapping[str, t.Any]) -> None:
             raise OptionError(name, f"needed with state={state} and scope={scope}")
     if params["fleet"]:
         _check_fleet(params["fleet"])
+    if params["follows"] is not None and (state, scope) != ("opened", "fleet"):
+        raise OptionError("follows", "the fleet keeps which release is followed, use state=opened and scope=fleet")
     if state == "decided" and scope != "fleet":
         raise OptionError("scope", "a decision belongs to the fleet, use scope=fleet")
     if state == "closed" and params["revision"] and params["outcome"] != "released":

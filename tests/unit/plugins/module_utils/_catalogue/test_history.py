@@ -55,6 +55,13 @@ def test_every_revision_is_a_line() -> None:
     assert lines.index("2: emergency: orders are rejected") == lines.index("2: error rate") - 1
 
 
+def test_what_a_release_follows_is_told() -> None:
+    brought = {"number": 3, "outcome": "released", "kind": "rollback", "follows": 2}
+    known = history({"revisions": [*FLEET["revisions"], brought]})
+    assert [entry["follows"] for entry in known["revisions"]] == [None, None, 2]
+    assert history_lines(known)[6].split()[:5] == ["3", "released", "rollback,", "follows", "2"]
+
+
 def test_what_is_open_and_who_holds_the_lock() -> None:
     known = history(FLEET)
     assert known["open"]["id"] == known["decision"]["release"] == "c"

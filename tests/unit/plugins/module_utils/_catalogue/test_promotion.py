@@ -123,6 +123,17 @@ def test_refused(headers: list[Json], more: Json, sentence: str) -> None:
     assert judged(*headers, **more) == (None, {}, sentence)
 
 
+def test_what_stands_everywhere_since_the_last_region_was_brought_up_is_taken_after_its_soak_time() -> None:
+    missed = header(12, hours=50, outcome="incomplete", regions={"us": "released", "eu": "unreachable"})
+    brought = header(13, regions={"eu": "released"}, follows=12, versions={"core-api": "v12"})
+    assert judged(missed, brought) == (12, {"core-api": "v12"}, None)
+    assert judged(missed, brought, number=13)[2] == "revision: development does not keep 13 (kept: 12)."
+    since = {**brought, "closed_at": ago(2)}
+    assert judged(missed, since)[2] == (
+        f"revision: 12 stands in development for 2.0 h, since {ago(2)}; the soak time (promotion_soak_h) is 24 h."
+    )
+
+
 def test_nothing_is_promoted_while_a_release_is_open_there() -> None:
     release = {"id": "r13", "kind": "deploy", "by": "anna", "state": "open"}
     sentence = "from: deploy r13 by anna is open in development; promote when it has ended."

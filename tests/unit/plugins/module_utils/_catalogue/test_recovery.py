@@ -242,7 +242,7 @@ def judged(region: Json, known: Json, **others: Json | None) -> Json:
 def test_a_region_that_was_away_from_a_rollback_follows_it() -> None:
     found = judged(old(1, 2), closed_fleet(FIRST, SECOND, THIRD), a=went("r3", 1, "core-api"), c=None)
     assert (found["action"], found["revision"], found["services"]) == ("behind", 1, ["core-api"])
-    assert found["why"] == "rollback r3 went without it"
+    assert (found["why"], found["number"]) == ("rollback r3 went without it", 3)
     # Its warm standby may be what it goes back to.
     assert judged({**old(1, 2), "standby": {"fields": []}}, closed_fleet(THIRD), a=went("r3", 1))["action"] == "behind"
     # The end of a warm standby was interrupted in the other one.
@@ -254,7 +254,7 @@ def test_a_region_that_was_away_from_a_rollback_follows_it() -> None:
 def test_without_a_region_that_went_nobody_knows_where_to() -> None:
     found = judged(old(1, 2), closed_fleet(THIRD))
     assert (found["action"], found["revision"]) == ("behind", None)
-    assert found["why"].endswith("bring it up with deploy.yml or rollback.yml --limit b")
+    assert found["why"].endswith("run recover.yml without --limit, or bring it up with the next deploy.yml")
 
 
 def test_without_a_region_that_went_the_fleet_tells_where_to() -> None:
@@ -263,6 +263,21 @@ def test_without_a_region_that_went_the_fleet_tells_where_to() -> None:
     assert (found["action"], found["revision"], found["services"]) == ("behind", 1, ["core-api"])
     # A region that went says more.
     assert judged(old(1, 2), closed_fleet(kept), a=went("r3", 4, "quotes"))["revision"] == 4
+
+
+def test_a_region_that_missed_two_rollbacks_goes_back_with_all_that_the_others_have() -> None:
+    v1, v2 = {"core-api": "v1", "quotes": "v1"}, {"core-api": "v2", "quotes": "v1"}
+    first, second = {**FIRST, "versions": v1}, {**SECOND, "versions": v2}
+    quotes = {**record(4, a="released", b="unreachable"), "versions": v2, "target": 2}
+    past = [first, second, record(3, "deploy", "released", a="released", b="released"), quotes]
+    # The others moved core-api alone by the second one, and quotes by the first.
+    both = closed_fleet(*past, {**record(5, a="released", b="unreachable"), "versions": v1, "target": 1})
+    found = judged(old(1, 2, 3), both, a=went("r5", 1, "core-api"))
+    assert (found["action"], found["revision"], found["services"]) == ("behind", 1, [])
+    # A single service went back to 1, and not all of what 1 is.
+    versions = {"core-api": "v1", "quotes": "v3"}
+    single = closed_fleet(first, {**record(5, a="released", b="unreachable"), "versions": versions, "target": 1})
+    assert judged(old(1), single, a=went("r5", 1, "core-api"))["services"] == ["core-api"]
 
 
 @pytest.mark.parametrize(
@@ -296,15 +311,54 @@ def test_a_rollback_that_is_finished_now_tells_what_had_no_part_in_it() -> None:
     found = judged(old(1, 2), known, a=mine)
     assert found["action"] == "none"
     assert found["why"].endswith(
-        "; it had no part in rollback r3, and unless that was meant run rollback.yml --limit b -e revision=1"
+        "; it had no part in rollback r3, and unless that was meant run rollback.yml -e revision=1 for every region"
     )
     assert judged(old(1, 2), {**known, "header": {**known["header"], "steps": ["a", "b"]}}, a=mine)["why"] == (
         "deploy r2 has ended: None"
     )
 
 
-def behind(region: str, revision: int | None) -> Json:
-    return {**report(region, "behind", "rollback r3 went without it"), "revision": revision}
+BROUGHT = {**record(4, a="released", b="unreachable"), "follows": 3, "target": 1}
+
+
+def test_what_brings_a_region_up_is_recorded_there_under_the_number_that_it_follows() -> None:
+    # It was away again when it was to be brought up with another one: both follow the same release.
+    found = judged(old(1, 2), closed_fleet(THIRD, BROUGHT), a=went("r4", 1))
+    assert (found["why"], found["number"]) == ("rollback r4 went without it", 3)
+    # Killed in the middle: while the fleet's release is open, and when it has ended.
+    open_there = journal(header("rollback", name="r4", target=1))
+    head = header("rollback", name="r4", number=4, follows=3, steps=["b"])
+    known = {"header": head, "decision": {"decision": "keep"}, "revisions": [THIRD]}
+    assert (judged(open_there, known)["action"], judged(open_there, known)["number"]) == ("forward", 3)
+    assert judged(open_there, closed_fleet(THIRD, BROUGHT))["number"] == 3
+
+
+def test_a_region_that_had_ended_before_the_controller_died_has_got_the_release() -> None:
+    head = header("rollback", name="r4", number=4, follows=3, steps=["b"])
+    known = {"header": head, "decision": {"decision": "keep"}, "revisions": [SECOND, THIRD]}
+    ended = header("rollback", "closed", "r4", target=1, outcome="released")
+    kept = [{"number": 2, "id": "r2"}, {"number": 3, "id": "r4"}]
+    there = journal(ended, revisions=kept)
+    found = judged(there, known, a=went("r3", 1))
+    # Brought up once: number 3 is taken there, and nobody could record it again.
+    assert (found["action"], found["released"]) == ("none", True)
+    standby = journal(header("standby", of=ended), revisions=kept)
+    assert (judged(standby, known)["action"], judged(standby, known)["released"]) == ("standby", True)
+    for other in ({**ended, "outcome": "taken_back"}, {**ended, "id": "r0"}, None):
+        assert judged(journal(other, revisions=kept), known)["released"] is False
+    assert judged(there, {**known, "header": {**head, "state": "closed"}})["released"] is False
+    assert judged(journal(header("maintenance"), revisions=kept), known)["released"] is False
+
+
+def test_a_region_that_has_the_number_is_not_brought_up_again() -> None:
+    # An operator took the other regions of the release back that brought it up.
+    undone = {**record(4, outcome="taken_back", b="whole", c="taken_back"), "follows": 3, "target": 1}
+    there = journal(header("rollback", "closed", "r4"), revisions=[{"number": 3, "id": "r4"}])
+    assert judged(there, closed_fleet(SECOND, THIRD, undone), a=went("r3", 1))["action"] == "none"
+
+
+def behind(region: str, revision: int | None, number: int = 3) -> Json:
+    return {**report(region, "behind", "rollback r3 went without it"), "revision": revision, "number": number}
 
 
 def test_what_is_behind_goes_back_when_the_fleet_is_free() -> None:
@@ -323,17 +377,20 @@ def test_what_is_behind_goes_back_when_the_fleet_is_free() -> None:
         ([report("a", "stuck"), behind("b", 1)], "", "run recover again for a. run recover again for b"),
         ([behind("b", 1)], "it is alive", "it is alive. run recover again for b"),
         ([behind("b", None)], "", "b is behind (rollback r3 went without it)"),
-        (
-            [behind("b", 1), behind("c", 4)],
-            "",
-            "run rollback.yml --limit b -e revision=1 and rollback.yml --limit c -e revision=4",
-        ),
     ],
 )
 def test_what_is_behind_and_cannot_go_back_now_is_no_good_end(regions: list[Json], problem: str, sentence: str) -> None:
     ended = recovery_summary(regions, closed_fleet(THIRD), problem)
     assert (ended["ok"], ended["bring_up"]) == (False, [])
     assert ended["sentence"].endswith(sentence)
+
+
+@pytest.mark.parametrize("other", [behind("c", 4), behind("c", 1, 6), behind("c", None)])
+def test_one_release_brings_up_only_what_follows_the_same_release_to_the_same_revision(other: Json) -> None:
+    ended = recovery_summary([behind("b", 1), behind("d", 1), other], closed_fleet(THIRD))
+    assert (ended["ok"], ended["bring_up"]) == (False, ["b", "d"])
+    assert "b, d: back to revision 1 by a rollback of its own" in ended["sentence"]
+    assert ended["sentence"].endswith("run recover again for c") is (other["revision"] is not None)
 
 
 def test_a_change_of_weights_has_no_part_in_a_region() -> None:

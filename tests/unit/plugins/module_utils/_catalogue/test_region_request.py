@@ -85,10 +85,27 @@ def test_a_wrong_ramp_keeps_nobody_from_taking_a_region_out(state: str, wrong: d
         ([revision(2, {US: "released"})], [EU]),
         ([revision(2, {US: "released"}), revision(3, {EU: "released"}, versions={"core-api": "v2"})], []),
         ([revision(2, {US: "released"}), revision(3, {EU: "released"})], [US]),
+        (
+            [
+                revision(2, {US: "released", EU: "unreachable"}, outcome="incomplete"),
+                revision(3, {EU: "released"}, follows=2),
+            ],
+            [],
+        ),
         # Whoever missed something is behind until it has been there itself, whatever its versions are.
         ([revision(2, {US: "released", EU: "left_out"}, versions={"core-api": "v1"})], [EU]),
     ],
-    ids=["alike", "away", "left out", "undone", "limit", "one after the other", "the other way", "same versions"],
+    ids=[
+        "alike",
+        "away",
+        "left out",
+        "undone",
+        "limit",
+        "one after the other",
+        "the other way",
+        "brought up",
+        "same versions",
+    ],
 )
 def test_a_region_is_behind_when_what_stands_has_passed_it_by(later: list[t.Any], behind: list[str]) -> None:
     assert list(behind_regions([BOTH, *later], [US, EU])) == behind
@@ -110,11 +127,51 @@ FLEET = {"revisions": [BOTH]}
         ({"revisions": [{"number": 1}]}, FLEET, ""),
         ({"header": {"state": "open", "kind": "deploy", "id": "r2"}}, FLEET, "us-east-1: deploy r2 is unfinished here"),
         ({"maintenance": {"sentence": "us-east-1 is in maintenance"}}, FLEET, "us-east-1 is in maintenance; run maint"),
+        (
+            {"revisions": [{"number": 2}]},
+            {"revisions": [BOTH, revision(2, {US: "unreachable"}), revision(3, {US: "released"}, follows=2)]},
+            "",
+        ),
         ({"revisions": []}, FLEET, "us-east-1: its own journal has no revision, and the fleet's says 1"),
         (
             {"revisions": [{"number": 1}]},
             {"revisions": [BOTH, revision(2, {US: "left_out", EU: "released"})]},
-            "us-east-1 is at revision 1, and deploy r2, revision 2, went without it; bring it up with",
+            "us-east-1 is at revision 1, and deploy r2, revision 2, went without it; "
+            "bring it up with deploy.yml --limit us-east-1, or pass it with -e override=revision",
+        ),
+        (
+            {"revisions": [{"number": 1}]},
+            {
+                "revisions": [
+                    BOTH,
+                    revision(2, {US: "unreachable", EU: "released"}, kind="rollback", outcome="incomplete"),
+                ]
+            },
+            "us-east-1 is at revision 1, and rollback r2, revision 2, went without it; "
+            "run recover.yml, or pass it with -e override=revision",
+        ),
+        # It missed a deploy since, which no recovery brings.
+        (
+            {"revisions": [{"number": 1}]},
+            {
+                "revisions": [
+                    BOTH,
+                    revision(2, {US: "unreachable", EU: "released"}, kind="rollback", outcome="incomplete"),
+                    revision(3, {US: "left_out", EU: "released"}),
+                ]
+            },
+            "us-east-1 is at revision 1, and deploy r3, revision 3, went without it; bring it up with deploy.yml",
+        ),
+        # It was away only at the end, and has recorded the revision since.
+        (
+            {"revisions": [{"number": 1}, {"number": 2}]},
+            {
+                "revisions": [
+                    BOTH,
+                    revision(2, {US: "unreachable", EU: "released"}, kind="rollback", outcome="incomplete"),
+                ]
+            },
+            "",
         ),
     ],
 )

@@ -149,6 +149,19 @@ def test_a_revision_that_is_not_there_is_refused(history: t.Any, wanted: str | N
     assert pick_revision(history, wanted) == (None, words)
 
 
+def test_what_only_brought_regions_up_is_no_place_to_go_back_to() -> None:
+    missed = {"number": 5, "outcome": "incomplete", "regions": {"us": "released", "eu": "unreachable"}}
+    brought = {"number": 6, "outcome": "released", "regions": {"eu": "released"}, "follows": 5}
+    assert pick_revision([*HISTORY, missed], None) == (2, None)
+    # Now 5 stands everywhere, and every region keeps it.
+    assert pick_revision([*HISTORY, missed, brought], None) == (4, None)
+    assert pick_revision([*HISTORY, missed, brought], "5") == (5, None)
+    assert pick_revision([*HISTORY, missed, brought], 6) == (
+        None,
+        "revision: 6 only brought regions up to 5; use -e revision=5.",
+    )
+
+
 def test_a_region_that_was_left_out_of_that_release_says_so() -> None:
     assert absent_revision(HISTORY, 2, "eu-west-1") is None
     assert absent_revision(HISTORY, 3, "eu-west-1") == (

@@ -63,6 +63,17 @@ def test_one_region_of_each_kind() -> None:
     ]
 
 
+def test_what_only_brought_a_region_up_leaves_nobody_behind() -> None:
+    missed = {**FOUR, "number": 5, "outcome": "incomplete", "regions": {"a": "released", "b": "unreachable"}}
+    brought = {**FOUR, "number": 6, "follows": 5, "regions": {"b": "released"}, "closed_at": "2026-11-21T10:00:00Z"}
+    before = FILTERS["environment_status"](fleet(FOUR, missed), [region("a", 4, 5), region("b", 4)])
+    assert (before["revision"]["number"], before["behind"]) == (5, ["b"])
+    status = FILTERS["environment_status"](fleet(FOUR, missed, brought), [region("a", 4, 5), region("b", 4, 5)])
+    assert (status["revision"]["number"], status["behind"]) == (5, [])
+    assert status["sentence"] == "no drift in all 2 regions, revision 5"
+    assert status_lines(status)[0] == "status: revision 5, deploy by ann, 2026-11-21T10:00:00Z"
+
+
 def test_a_maintenance_is_told() -> None:
     sentence = "in maintenance since 2026-11-21T19:05:42Z (core-api), entered by anna: storage"
     status = FILTERS["environment_status"](fleet(FOUR), [region("a", 4, maintenance={"sentence": f"a is {sentence}"})])

@@ -195,7 +195,7 @@ def test_what_the_history_tells_is_that_of_a_released_region() -> None:
 def test_a_region_that_is_away_is_named_with_what_to_run() -> None:
     ended = summarise("rollback", "keep", regions("released", "unreachable", reason="no answer"))
     assert (ended["ok"], ended["outcome"]) == (False, "incomplete")
-    assert ended["sentence"].endswith("repeat it with --limit r2 when it answers")
+    assert ended["sentence"].endswith("run recover.yml when r2 answers")
 
 
 def test_a_region_that_was_left_out_on_purpose_is_no_failure() -> None:

@@ -32,6 +32,15 @@ def test_a_pinned_revision_stays_however_old_it_is() -> None:
     assert decide_prune(range(1, 31), None, KEPT["region"], pinned=[3]) == [1, 2, *range(4, 11)]
 
 
+def test_what_brought_regions_up_stays_with_the_release_that_it_follows() -> None:
+    # 3 is not complete without 4, and without 3 nobody knows what 4 is.
+    assert decide_prune(range(2, 56), 4, KEPT["fleet"], follows={4: 3}) == [2, 5]
+    assert decide_prune([1, 2, 3, 4, 9], 1, keep=1, follows={9: 3, 4: 3}) == [2]
+    assert decide_prune([1, 2, 3, 4, 9], 1, keep=1, pinned=[3], follows={4: 3}) == [2]
+    # It went before this rule was kept.
+    assert decide_prune([4, 9, 10], None, keep=1, follows={9: 3}) == [4, 9]
+
+
 NUMBERS = st.integers(1, 50)
 
 
@@ -47,3 +56,27 @@ def test_what_goes_is_older_than_everything_kept_but_what_has_to_stay(
     assert stay[-keep:] == sorted(set(numbers))[-keep:]
     assert len(stay) <= keep + 1 + len(pinned)
     assert decide_prune(stay, came_from, keep, pinned) == []
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(NUMBERS),
+    st.none() | NUMBERS,
+    st.integers(1, 5),
+    st.sets(NUMBERS, max_size=4),
+    st.dictionaries(NUMBERS, NUMBERS),
+)
+def test_no_family_is_torn_apart(
+    numbers: list[int], came_from: int | None, keep: int, pinned: set[int], told: dict[int, int]
+) -> None:
+    # Nothing follows a follower.
+    follows = {number: root for number, root in told.items() if root not in told}
+    gone = set(decide_prune(numbers, came_from, keep, pinned, follows))
+    stay = set(numbers) - gone
+    assert not {follows.get(number, number) for number in gone} & {follows.get(number, number) for number in stay}
+    # Only the family makes the difference.
+    alone = set(decide_prune(numbers, came_from, keep, pinned))
+    assert gone <= alone
+    needed = (set(numbers) - alone) | pinned | {came_from}
+    assert all(any(follows.get(one, one) == follows.get(number, number) for one in needed) for number in stay)
+    assert decide_prune(stay, came_from, keep, pinned, follows) == []

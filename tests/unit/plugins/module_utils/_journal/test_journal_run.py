@@ -157,6 +157,8 @@ def test_a_missing_namespace_is_named(world: World) -> None:
         ({"state": "opened", "kind": "standby", "fleet": {"context": "x"}}, "fleet: needs kubeconfig, context and"),
         ({"state": "opened", "scope": "fleet", "kind": "standby"}, "kind: a warm standby is opened in a region"),
         ({"state": "taken_over", "scope": "fleet"}, "decision: needed with state=taken_over and scope=fleet"),
+        ({"state": "closed", "release": {"id": "x"}, "outcome": "released", "follows": 3}, "follows: the fleet keeps"),
+        ({"state": "read", "follows": 3}, "follows: the fleet keeps which release is followed, use state=opened"),
         ({"state": "closed", "release": {"id": "x"}}, "outcome: needed with state=closed"),
         ({"state": "read", "revision": {"objects": [SECRET]}}, "revision: holds the Secret database"),
         ({"state": "read", "number": 4}, "number: revision 4 is not kept in us-east-1 (kept: none)"),
@@ -235,6 +237,37 @@ def test_where_a_rollback_goes_stays_in_the_history(world: World) -> None:
     assert [revision["target"] for revision in world.call(state="read", scope="fleet")["revisions"]] == [3]
 
 
+def test_what_a_release_follows_stays_in_the_history_and_the_region_records_that_number(world: World) -> None:
+    assert release_once(world, "a") == 1
+    for name, outcome in (("b", "taken_back"), ("c", "released")):
+        fleet = world.open_fleet(release_id=name, kind="rollback", follows=1)
+        assert world.call(state="read", scope="fleet")["header"]["follows"] == 1
+        region = world.open_region(fleet, kind="rollback", context="eu-west-1", region="eu-west-1")
+        there = {"context": "eu-west-1", "region": "eu-west-1", "release": region["release"]}
+        made = {"outcome": "released", "revision": {"objects": []}, "number": 1}
+        if outcome == "taken_back":
+            # Killed after it had recorded the revision, and then taken back: nothing of it is left.
+            world.servers["eu-west-1"].before.append(answer_with(422, method="PATCH", path="pincex-release-journal"))
+            assert world.call(state="closed", **there, **made)["failed"]
+            made = {"outcome": outcome}
+        assert world.call(state="closed", **there, **made)["changed"]
+        assert world.call(state="closed", scope="fleet", release=fleet["release"], outcome=outcome)["changed"]
+        kept = world.call(state="read", context="eu-west-1", region="eu-west-1")["revisions"]
+        assert [one["id"] for one in kept if one["number"] == 1] == ["c"] * (outcome == "released")
+    history = world.call(state="read", scope="fleet")["revisions"]
+    assert [(one["number"], one["follows"]) for one in history] == [(1, None), (2, 1), (3, 1)]
+
+
+@pytest.mark.parametrize("text", ["no header", '{"number": 7, "id": "r0", "schema": 2}'])
+def test_a_revision_that_cannot_be_read_keeps_no_release_open_that_was_taken_back(world: World, text: str) -> None:
+    region = world.open_region(world.open_fleet())["release"]
+    meta = {"name": "pincex-revision-7", "namespace": "exchange", "labels": {"pincex.io/revision": "7"}}
+    world.server.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"header": text}})
+    world.call(state="closed", release=region, outcome="taken_back")
+    assert header(world)["state"] == "closed"
+    assert world.server.take(LEASE)["spec"]["holderIdentity"] == ""
+
+
 def test_the_last_revisions_stay_and_the_numbers_of_undone_releases_stay_used(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +283,18 @@ def test_the_last_revisions_stay_and_the_numbers_of_undone_releases_stay_used(
         (4, "released"),
     ]
     assert "not kept in us-east-1 (kept: 3, 4)" in world.call(state="read", number=1)["msg"]
+
+
+def test_the_history_keeps_a_release_and_what_follows_it_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closing, "KEPT", {"region": 20, "fleet": 2})
+    kept = []
+    for name, outcome, follows in (("a", "incomplete", None), ("b", "released", 1), ("c", "released", None)):
+        release = world.open_fleet(release_id=name, kind="rollback", follows=follows)["release"]
+        assert world.call(state="closed", scope="fleet", release=release, outcome=outcome)["changed"]
+        kept.append([one["number"] for one in world.call(state="read", scope="fleet")["revisions"]])
+    assert kept == [[1], [1, 2], [1, 2, 3]]
 
 
 def test_a_pinned_revision_stays_and_configuration_of_none_goes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -253,6 +253,16 @@ def test_a_revision_from_before_there_were_shards_is_read(region: Region) -> Non
     assert region.revisions.headers() == [{**header(4), "pinned": False}]
 
 
+@pytest.mark.parametrize("text", ["", "{}", '{"number": 8}', '{"number": 8, "id": "r2", "schema": 2}'])
+def test_what_a_release_has_recorded_is_forgotten_whatever_else_lies_there(small: Region, text: str) -> None:
+    for number, release in ((6, "r0"), (7, "r1"), (8, "r2")):
+        small.record(number, release=release)
+    small.server.change(ref("pincex-revision-8"), data={"header": text})
+    others = [name for name in small.names() if not name.startswith("pincex-revision-7")]
+    small.revisions.forget("r1")
+    assert small.names() == others
+
+
 def test_what_the_server_refuses_is_raised(small: Region) -> None:
     small.server.before.append(answer_with(403, method="POST"))
     with pytest.raises(ApiError):
