@@ -17,6 +17,8 @@ description:
     membership alone, because one resolver gives one answer to all of its clients.
   - The drain of a region ends by its own request rate, and by the clock only where nobody sees that.
   - Inside a release every write is journaled in the fleet's cluster before and after, and can be taken back.
+  - Inside a release nothing is sent after its lock may have been taken over. A task that is run again waits until the
+    change of one that was killed is everywhere.
   - One process of a controller at a time works on a set.
 author:
   - Pincex release engineering (@pincex)

@@ -360,6 +360,25 @@ def test_an_authority_that_does_not_answer_is_found_out_before_the_write(server:
     assert there(dns, name).weights["us-east-1"] == 50
 
 
+def test_nothing_is_sent_after_the_lock_has_ended(server: PowerDnsServer, proxy: CountingProxy, name: str) -> None:
+    _, found = create(server, made(name), {"us-east-1": 50, "eu-west-1": 50})
+    dns = provider(server, url=proxy.url)
+    batch = dns.batch(found, {"us-east-1": 0})
+    with pytest.raises(ReleaseError) as caught:
+        dns.write(batch, soon(), time.monotonic())
+    assert (caught.value.retriable, caught.value.unsure) == (True, False)
+    assert "PATCH" not in [method for method, _ in proxy.seen]
+    # The lock ends while the record is compared.
+    proxy.before = lambda _method, _path, _body: time.sleep(1.2)
+    with pytest.raises(ReleaseError) as caught:
+        dns.write(batch, soon(), soon(1.0))
+    assert (caught.value.retriable, caught.value.unsure) == (True, False)
+    assert "PATCH" not in [method for method, _ in proxy.seen]
+    proxy.before = None
+    dns.write(batch, soon(), soon())
+    assert there(provider(server), name).weights["us-east-1"] == 0
+
+
 @pytest.mark.parametrize(("txt", "beside"), [("", True), ("a-", True), ("aaaa-", False)])
 def test_what_external_dns_owns_is_told(server: PowerDnsServer, name: str, txt: str, beside: bool) -> None:
     name = f"{txt or 'plain-'}owned.{name}"

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import SystemClock
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError, may_have_written
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns import route53
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model import Member, WeightedSet
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model import Member, WeightedSet, Written
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.token_bucket import Limit, TokenBucket
 from moto_process import moto_process
 from route53_shim import HEALTHY, Bucket
@@ -151,6 +151,26 @@ def test_waiting_for_a_change_has_an_end(world: World) -> None:
     with pytest.raises(ReleaseError, match=written.change) as met:
         world.provider.wait(written, time.monotonic() + 0.5)
     assert (met.value.kind, met.value.retriable) == ("timeout", True)
+
+
+def test_another_task_can_wait_for_a_change_by_its_id(world: World) -> None:
+    world.shim.pending_polls = 3
+    written = world.provider.write(world.provider.batch(read(world), {"us-east-1": 0}), world.end)
+    world.another().wait(Written(written.change, waits=True), world.end)
+    assert world.shim.asked("GetChange") == 4
+    with pytest.raises(ReleaseError, match="NoSuchChange") as met:
+        world.another().wait(Written("C404", waits=True), world.end)
+    assert met.value.kind == "not_found"
+
+
+def test_nothing_is_sent_after_the_lock_has_ended(world: World) -> None:
+    batch = world.provider.batch(read(world), {"us-east-1": 0})
+    with pytest.raises(ReleaseError) as met:
+        world.provider.write(batch, world.end, time.monotonic())
+    assert (met.value.retriable, may_have_written(met.value)) == (True, False)
+    assert world.shim.asked("ChangeResourceRecordSets") == 0
+    world.provider.write(batch, world.end, world.end)
+    assert world.stored() == [EU, {**US, "Weight": 0}]
 
 
 @pytest.mark.parametrize("name", [NAME, f"a-{NAME}", f"cname-{NAME}"])

@@ -9,7 +9,8 @@ import typing as t
 
 
 class ReleaseError(Exception):
-    """A failure that the collection expects. `partial` holds what is known of the result so far."""
+    """A failure that the collection expects. `partial` holds what is known of the result so far. `unsure`: whether the
+    write that failed may have been carried out, for those who know it; None leaves it to the kind."""
 
     def __init__(
         self,
@@ -27,6 +28,7 @@ class ReleaseError(Exception):
         self.region = region
         self.retriable = retriable
         self.partial: dict[str, t.Any] = {}
+        self.unsure: bool | None = None
 
     def to_result(self) -> dict[str, t.Any]:
         return {"kind": self.kind, "system": self.system, "region": self.region, "retriable": self.retriable}
@@ -67,8 +69,9 @@ class OptionError(ReleaseError):
 
 
 def may_have_written(error: ReleaseError) -> bool:
-    """Whether the write that ended in this error may have been carried out: there was no answer that says otherwise."""
-    return error.kind in {"timeout", "unreachable", "server"}
+    """Whether the write that ended in this error may have been carried out: there was no answer that says otherwise,
+    and nobody knows that it was not sent."""
+    return error.kind in {"timeout", "unreachable", "server"} if error.unsure is None else error.unsure
 
 
 class LockLost(ReleaseError):

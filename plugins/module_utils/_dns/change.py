@@ -8,24 +8,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import typing as t
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
-    OptionError,
-    ReleaseError,
-    may_have_written,
-)
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns import decide_guards
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.decide_dns_undo import (
-    API_VERSION,
-    FIELD,
-    KIND,
-    OPERATION,
-    TAKEN_BACK,
-)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.decide_dns_undo import steps_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.decide_guards import Facts, Finding
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.decide_weights import Plan
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model import (
@@ -37,6 +24,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model im
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.set_lock import set_lock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.task import Task, text_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.verify import verify
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.write import wait, wait_for_earlier, write
 
 Health = Mapping[str, "bool | None"]
 #: What a state makes of the set that is there.
@@ -52,14 +40,7 @@ def change(task: Task, make_plan: MakePlan, asked: JsonObject | None = None, *, 
     if task.check_mode:
         task.end_with("pass", f"{task.title}: check mode, nothing was written; {_told(task, done)}")
         return
-    if done.written is not None and done.written.waits:
-        task.progress(f"{task.title}: written as {done.written.change}, waiting for every server of the authority")
-        with task.waiting("waiting for every server of the authority"):
-            task.provider.wait(done.written, task.end)
-    if task.told["changed"]:
-        task.safe_after(done.ttl, task.clock.now())
-    elif _wrote_before(task):
-        # Killed after its write and run again: nobody knows when every server had it, so the TTL counts from now.
+    if _must_wait(task, done):
         task.safe_after(done.ttl, task.clock.now())
     with task.waiting("counting answers"):
         verify(task, done.found, done.after)
@@ -75,6 +56,24 @@ class _Done:
     after: dict[str, int]
     ttl: int
     written: Written | None
+
+
+def _must_wait(task: Task, done: _Done) -> bool:
+    """Wait until every server of the authority has what this task has written, or the same release before it. False
+    when neither wrote anything: then there is nothing that a resolver has to forget."""
+    if task.told["changed"]:
+        if done.written is not None and done.written.waits:
+            task.progress(f"{task.title}: written as {done.written.change}, waiting for every server of the authority")
+            with task.waiting("waiting for every server of the authority"):
+                wait(task, done.written)
+        return True
+    entries = task.session.journal.entries()
+    if not steps_of(entries, task.options.name, task.options.kind):
+        return False
+    # Killed after its write and run again: nobody knows when every server had it, so the TTL counts from now.
+    with task.waiting("waiting for every server of the authority"):
+        wait_for_earlier(task, entries, done.found)
+    return True
 
 
 def _locked(task: Task, make_plan: MakePlan, asked: JsonObject | None, back: bool) -> _Done:
@@ -114,7 +113,7 @@ def _locked(task: Task, make_plan: MakePlan, asked: JsonObject | None, back: boo
         task.told["changed"] = True
         task.safe_after(now.ttl, task.clock.now())
         return _Done(now, plan.after, now.ttl, None)
-    written = _write(task, batch, asked, overridden, back)
+    written = write(task, batch, asked, overridden, back)
     task.progress(f"{task.title}: {text_of(now.weights)} -> {text_of(plan.after)}")
     found = task.must_read()
     if found.weights != plan.after:
@@ -186,78 +185,6 @@ def _tell_batch(task: Task, batch: Batch) -> None:
         "before": {"weights": weights["before"]},
         "after": {"weights": weights["after"], "batch": batch.content},
     }
-
-
-def _write(task: Task, batch: Batch, asked: JsonObject | None, overridden: Sequence[str], back: bool) -> Written | None:
-    """Journal the intent, write, journal the outcome. An answer that was lost is looked for in what is there then; an
-    entry without an outcome is what nobody knows the end of."""
-    journal = task.session.journal
-    changes = [_entry(task, batch, asked, overridden, back)]
-    entry = journal.intend(task.options.step, changes)
-    written: Written | None = None
-    try:
-        written = task.provider.write(batch, task.end)
-    except ReleaseError as error:
-        unsure = may_have_written(error) or getattr(error, "unsure", False)
-        there = _is_there(task, batch) if unsure or error.kind == "broken" else False
-        if not unsure and there is False:
-            journal.outcome(entry, changes, error.message)
-            raise _in_words(task, error) from error
-        if not (unsure and there):
-            # It may stand there now, or later: the entry has no outcome, so that a way back looks.
-            task.told["changed"] = True
-            raise
-    task.told |= {"changed": True, "change_id": written.change if written is not None else None}
-    journal.outcome(entry, changes)
-    return written
-
-
-def _in_words(task: Task, error: ReleaseError) -> ReleaseError:
-    """A provider that compares before it swaps is the guard `changed` at the last instant."""
-    if error.kind != "conflict":
-        return error
-    return ReleaseError(
-        f"{task.title}: refused by changed: somebody else wrote it between our read and our write ({error.message}). "
-        "Nothing was written; run this again",
-        kind="refused",
-        system=error.system,
-        retriable=True,
-    )
-
-
-def _is_there(task: Task, batch: Batch) -> bool | None:
-    """Whether the set is what we meant to write; None when it cannot be read."""
-    try:
-        found = task.read()
-    except ReleaseError:
-        return None
-    return found is not None and found.weights == dict(batch.after)
-
-
-def _wrote_before(task: Task) -> bool:
-    """Whether this release has written the set."""
-    return task.in_release and any(
-        entry.failed is None and one.ref.kind == KIND and one.ref.name == task.options.name
-        for entry in task.session.journal.entries()
-        for one in entry.changes
-    )
-
-
-def _entry(task: Task, batch: Batch, asked: JsonObject | None, overridden: Sequence[str], back: bool) -> Change:
-    """What the journal keeps: one field for each region whose weight changes."""
-    is_there = batch.before.raw is not None
-    old = batch.before.weights if is_there else {}
-    fields: dict[str, dict[str, t.Any]] = {
-        f"{FIELD}{region}": {"before": old.get(region), "after": weight}
-        for region, weight in sorted(batch.after.items())
-        if old.get(region) != weight
-    }
-    marks = {"asked": asked, "override": ", ".join(overridden), TAKEN_BACK: back}
-    fields |= {name: {"before": None, "after": value} for name, value in marks.items() if value}
-    ref = Ref(API_VERSION, KIND, task.options.name, task.session.namespace)
-    about = {"name": task.options.name, "type": task.options.kind, "provider": task.provider.name}
-    before = {**about, "weights": old, "ttls": dict(batch.before.ttls)}
-    return Change(ref, OPERATION, fields, before, {**about, "weights": dict(batch.after)})
 
 
 def _told(task: Task, done: _Done) -> str:

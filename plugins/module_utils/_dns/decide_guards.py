@@ -94,9 +94,10 @@ def refusal_text(name: str, found: Sequence[Finding]) -> str:
     """All refusals as one message, and what to do."""
     standing = refusals(found)
     reasons = "; ".join(f"{one.guard}: {one.reason}" for one in standing)
-    names = [one.guard for one in standing if one.guard != NEVER]
-    mean_it = f". Nothing was written. If it is meant all the same: override: [{', '.join(names)}]" if names else ""
-    return f"{name}: refused by {reasons}{mean_it or '. Nothing was written'}"
+    names = [one.guard for one in standing]
+    # Whoever overrides the others is refused by NEVER all the same.
+    offer = "" if NEVER in names else f". If it is meant all the same: override: [{', '.join(names)}]"
+    return f"{name}: refused by {reasons}. Nothing was written{offer}"
 
 
 def carrying(weights: Weights, healthy: Mapping[str, bool | None]) -> list[str]:

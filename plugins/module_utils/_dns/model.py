@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing as t
 from collections.abc import Mapping
 
@@ -77,6 +78,9 @@ class Provider(t.Protocol):
     Every method raises ReleaseError with `kind` (`unreachable`, `auth`, `not_found`, `throttled`, `conflict`,
     `refused`, `broken`), `system` (the provider's name) and `retriable`. `end` is a time of the monotonic clock: each
     retry stays inside of it.
+
+    An error of `write` also says in `unsure` whether the change may have been carried out, where its kind alone would
+    say something else.
     """
 
     name: str
@@ -90,8 +94,10 @@ class Provider(t.Protocol):
     def batch(self, before: WeightedSet, after: Mapping[str, int]) -> Batch:
         """The change that gives these weights and nothing else. Sends nothing."""
 
-    def write(self, batch: Batch, end: float) -> Written:
-        """Send it. ReleaseError of kind `conflict` when the set is not `batch.before` any more: nothing was written."""
+    def write(self, batch: Batch, end: float, fence: float = math.inf, *, lost: bool = False) -> Written:
+        """Send it. ReleaseError of kind `conflict` when the set is not `batch.before` any more: nothing was written.
+        `fence` is a time as well: the lock ends then, so the change is sent before it or not at all. `lost`: the answer
+        to a call before this one was, so the set may be what `batch` makes of it: then that is what is gone on with."""
 
     def wait(self, written: Written, end: float) -> None:
         """Until every server of the authority has the change."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import math
 import pathlib
 import ssl
 import typing as t
@@ -18,7 +19,11 @@ import urllib.parse
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
+    OptionError,
+    ReleaseError,
+    may_have_written,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.http import HttpSession, NoAnswer
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns import lua_record
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model import (
@@ -128,21 +133,22 @@ class PowerDns:
             {"method": "PATCH", "url": f"{self._url}{self._path}", "body": body},
         )
 
-    def write(self, batch: Batch, end: float) -> Written:
+    def write(self, batch: Batch, end: float, fence: float = math.inf, *, lost: bool = False) -> Written:
         name = self._in_zone(batch.before.name)
         (wanted,) = batch.content["body"]["rrsets"]
-        # A server that cannot be asked afterwards is not written to.
+        until = min(end, fence)
+        if not lost or _plain_or_none(self._record_set(name, until)) != _plain(wanted):
+            self._look_before(batch.before, until, wanted if lost else None)
+            self._change(wanted, batch.before, until, lost)
+        # It is taken. To look at it needs no lock, and a server that gets its zone from another one takes its time.
         try:
-            self._serial(end)
-        except _Broken as broken:
-            raise _error(f"{broken}; nothing was written", "unreachable", retriable=True) from broken
-        self._compare(batch.before, end)
-        try:
-            self._change(wanted, batch.before, end)
             serial = self._read_back(name, wanted, end)
             self._look_at_answers(batch, serial, end)
         except _Broken as broken:
             self._restore(batch, wanted, str(broken), end)
+        except ReleaseError as error:
+            error.unsure = True
+            raise
         return Written(str(serial), waits=False)
 
     def wait(self, written: Written, end: float) -> None:
@@ -179,27 +185,55 @@ class PowerDns:
 
     # -- what writing needs
 
-    def _compare(self, before: WeightedSet, end: float) -> None:
-        """Raises `conflict` when the set is not the one that was read."""
-        if _plain_or_none(self._record_set(before.name, end)) != self._was(before):
+    def _look_before(self, before: WeightedSet, end: float, ours: JsonObject | None) -> None:
+        """What has to hold before the first byte of a change is sent. Every error says that nothing was written."""
+        try:
+            # With less time than that, silence says nothing about the server.
+            if self._clock.monotonic() + _PAUSE_S > end:
+                raise _not_sent(before)
+            # A server that cannot be asked afterwards is not written to.
+            self._serial(end)
+            self._compare(before, end, ours)
+        except _Broken as broken:
+            problem = f"{broken}; nothing was written"
+            raise _error(problem, "unreachable", retriable=True, unsure=False) from broken
+        except ReleaseError as error:
+            error.unsure = False
+            raise
+
+    def _compare(self, before: WeightedSet, end: float, ours: JsonObject | None = None) -> None:
+        """Raises `conflict` when the set is not the one that was read, nor `ours`, a change that may come late."""
+        found = _plain_or_none(self._record_set(before.name, end))
+        if found != self._was(before) and (ours is None or found != _plain(ours)):
             raise _error(f"{before.name} was changed since it was read; nothing was written", "conflict")
 
-    def _change(self, wanted: JsonObject, before: WeightedSet, end: float) -> None:
-        """Send it until it stands there. Without an answer it may have been carried out: look before the next try."""
-        while True:
-            try:
-                self._request("PATCH", "", {"rrsets": [wanted]}, end, tries=1)
-                return
-            except ReleaseError as error:
-                if not error.retriable or self._clock.monotonic() + _LONGEST_PAUSE_S > end:
-                    raise
-            self._clock.sleep(_PAUSE_S)
-            found = _plain_or_none(self._record_set(before.name, end))
-            if found == _plain(wanted):
-                return
-            if found != self._was(before):
-                problem = "somebody else has changed it meanwhile, and whether our change was taken is not known"
-                raise _error(f"{before.name}: {problem}; run this again", "read_back", retriable=True)
+    def _change(self, wanted: JsonObject, before: WeightedSet, end: float, lost: bool) -> None:
+        """Send it until it stands there. Without an answer it may have been carried out: look before the next try.
+        `lost`: so may one before this call. Every error says whether one of the tries may have been."""
+        try:
+            while (left_s := end - self._clock.monotonic()) > 0:
+                try:
+                    # A try that is silent leaves time to look for what it did.
+                    self._request("PATCH", "", {"rrsets": [wanted]}, end - left_s / 2, tries=1)
+                    return
+                except ReleaseError as error:
+                    lost = lost or may_have_written(error)
+                    if not error.retriable or self._clock.monotonic() + _LONGEST_PAUSE_S > end:
+                        raise
+                self._clock.sleep(_PAUSE_S)
+                if not lost:
+                    self._compare(before, end)
+                    continue
+                found = _plain_or_none(self._record_set(before.name, end))
+                if found == _plain(wanted):
+                    return
+                if found != self._was(before):
+                    problem = "somebody else has changed it meanwhile, and whether our change was taken is not known"
+                    raise _error(f"{before.name}: {problem}; run this again", "read_back", retriable=True)
+            raise _not_sent(before)
+        except ReleaseError as error:
+            error.unsure = lost
+            raise
 
     def _read_back(self, name: str, wanted: JsonObject, end: float) -> int:
         """The serial of the zone that holds the change."""
@@ -242,20 +276,38 @@ class PowerDns:
 
     def _restore(self, batch: Batch, wanted: JsonObject, problem: str, end: float) -> t.NoReturn:
         """Put back what stood there. Raises `broken` always."""
-        before, was = batch.before, self._was(batch.before)
-        until = max(end, self._clock.monotonic() + _RESTORE_S)
+        before, unsure = batch.before, True
+        try:
+            if not self._put_back(wanted, before, max(end, self._clock.monotonic() + _RESTORE_S)):
+                # A part of it may be ours.
+                outcome = "somebody else has changed the record meanwhile, so it was left"
+            else:
+                gone = self._was(before) is None
+                outcome = "there is no record again" if gone else "the record from before stands there again"
+                unsure = False
+        except ReleaseError as error:
+            outcome = f"and the record from before could not be put back: {error.message}; put it back by hand"
+        raise _error(f"{before.name}: after the change {problem}; {outcome}", "broken", unsure=unsure)
+
+    def _put_back(self, wanted: JsonObject, before: WeightedSet, until: float) -> bool:
+        """Whether what stood there does so again. Each try is made over our own change only: False when what stands
+        there is somebody else's. Raises ReleaseError."""
+        was, pause = self._was(before), _PAUSE_S
         old: JsonObject = {"name": before.name, "type": "LUA", "changetype": "DELETE"}
         if was is not None:
             old = {**was, "changetype": "REPLACE"}
-        try:
-            if _plain_or_none(self._record_set(before.name, until)) != _plain(wanted):
-                outcome = "somebody else has changed the record meanwhile, so it was left"
-            else:
-                self._request("PATCH", "", {"rrsets": [old]}, until)
-                outcome = "there is no record again" if was is None else "the record from before stands there again"
-        except ReleaseError as error:
-            outcome = f"and the record from before could not be put back: {error.message}; put it back by hand"
-        raise _error(f"{before.name}: after the change {problem}; {outcome}", "broken")
+        while True:
+            found = _plain_or_none(self._record_set(before.name, until))
+            if found != _plain(wanted):
+                return found == was
+            try:
+                self._request("PATCH", "", {"rrsets": [old]}, until, tries=1)
+                return True
+            except ReleaseError as error:
+                if not error.retriable or self._clock.monotonic() + pause > until:
+                    raise
+            self._clock.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     def _was(self, before: WeightedSet) -> JsonObject | None:
         """The record set as it was when the set was read, or was found missing."""
@@ -392,5 +444,12 @@ def _absolute(name: str) -> str:
     return f"{name.lower().rstrip('.')}."
 
 
-def _error(text: str, kind: str, *, retriable: bool = False) -> ReleaseError:
-    return ReleaseError(text, kind=kind, system="powerdns", retriable=retriable)
+def _not_sent(before: WeightedSet) -> ReleaseError:
+    problem = "not sent, because the time or the lock was about to end"
+    return _error(f"{before.name}: {problem}; run this again", "timeout", retriable=True)
+
+
+def _error(text: str, kind: str, *, retriable: bool = False, unsure: bool | None = None) -> ReleaseError:
+    error = ReleaseError(text, kind=kind, system="powerdns", retriable=retriable)
+    error.unsure = unsure
+    return error

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import os
 import pathlib
 import typing as t
@@ -37,6 +38,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.token_bu
 _DEFAULTS: t.Final[Mapping[str, t.Any]] = {"aws_region": "us-east-1", "requests_per_s": 10.0, "burst": 50.0}
 #: The limit of GetHealthCheckStatus alone.
 _HEALTH_LIMIT: t.Final = Limit(1.0, 4.0)
+#: How much of the time that the lock leaves one try of a change may take: a silent one leaves time to look for it.
+_PART: t.Final = 0.5
 #: The largest page of ListResourceRecordSets.
 _PAGE: t.Final = 300
 #: Seconds between two questions whether a change is everywhere: from, to. It usually takes less than 60.
@@ -89,32 +92,30 @@ class Route53:
         weights = decide.all_weights(before, after)
         return Batch(before, weights, self._content(decide.changes(before, after)))
 
-    def write(self, batch: Batch, end: float) -> Written:
+    def write(self, batch: Batch, end: float, fence: float = math.inf, *, lost: bool = False) -> Written:
+        end = min(end, fence)
         try:
             return self._change(batch.content, end)
         except RequestError as error:
-            if error.kind != "conflict" or not error.unsure:
+            if error.kind != "conflict" or not (lost or error.unsure):
                 raise
-            # A try without an answer came before: the change that we met may be our own.
-            sent = batch.content["ChangeBatch"]["Changes"]
-            now = self._records(batch.before.name, end)
-            found = decide.read_set(batch.before.name, batch.before.type, now, None)
-            if found is None or found.raw != decide.created(sent):
-                problem = f"{batch.before.name}: one try had no answer, and the set is another one now: {error.message}"
-                raise RequestError(problem, kind="unreachable", unsure=True) from error
-            return self._change(self._content(decide.again(sent)), end)
+            try:
+                return self._change_of_lost_answer(batch, error, end)
+            except ReleaseError as met:
+                # Whatever this try says, the one without an answer may have been carried out.
+                met.unsure = True
+                raise
 
     def wait(self, written: Written, end: float) -> None:
         if not written.waits:
             return
-        began = self._clock.monotonic()
         first_s, last_s = _POLL_S
         while True:
             wait_s = first_s + (last_s - first_s) * self._api.chance()
             if self._clock.monotonic() + wait_s >= end:
                 raise ReleaseError(
-                    f"Route 53, change {written.change}: not on all servers after "
-                    f"{self._clock.monotonic() - began:.0f} s; it will be, and need not be sent again",
+                    f"Route 53, change {written.change}: not on all servers yet; "
+                    "it will be, and need not be sent again",
                     kind="timeout",
                     system=self.name,
                     retriable=True,
@@ -171,8 +172,19 @@ class Route53:
     def _content(self, changes: list[JsonObject]) -> JsonObject:
         return {"HostedZoneId": self._zone_id, "ChangeBatch": {"Changes": changes}}
 
+    def _change_of_lost_answer(self, batch: Batch, error: RequestError, end: float) -> Written:
+        """`error`: a try without an answer came before it, so the change that it met may be our own."""
+        sent = batch.content["ChangeBatch"]["Changes"]
+        now = self._records(batch.before.name, end)
+        found = decide.read_set(batch.before.name, batch.before.type, now, None)
+        if found is None or found.raw != decide.created(sent):
+            problem = f"{batch.before.name}: one try had no answer, and the set is another one now: {error.message}"
+            raise RequestError(problem, kind="unreachable") from error
+        return self._change(self._content(decide.again(sent)), end)
+
     def _change(self, content: JsonObject, end: float) -> Written:
-        info = self._api.ask("change_resource_record_sets", content, end).answer["ChangeInfo"]
+        asked = self._api.ask("change_resource_record_sets", content, end, part=_PART)
+        info = asked.answer["ChangeInfo"]
         return Written(str(info["Id"]).rpartition("/")[2], waits=info["Status"] != "INSYNC")
 
 

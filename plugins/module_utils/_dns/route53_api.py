@@ -156,10 +156,16 @@ class Route53Api:
         self.chance = chance
 
     def ask(
-        self, operation: str, parameters: Mapping[str, t.Any], end: float, bucket: TokenBucket | None = None
+        self,
+        operation: str,
+        parameters: Mapping[str, t.Any],
+        end: float,
+        bucket: TokenBucket | None = None,
+        part: float = 1.0,
     ) -> Answered:
-        """The answer. `bucket` is what this operation has to keep beside the limit of the account. Raises RequestError,
-        and ReleaseError of kind `throttled` when the limit leaves no time for the first try."""
+        """The answer. `bucket` is what this operation has to keep beside the limit of the account, `part` how much of
+        the time until `end` one try may take. Raises RequestError, and ReleaseError of kind `throttled` when the limit
+        leaves no time for the first try."""
         pause_s = _FIRST_PAUSE_S
         unsure = False
         failed: RequestError | None = None
@@ -174,8 +180,8 @@ class Route53Api:
             if left_s <= 0:
                 raise failed or RequestError(_title(operation, "the time is over"), kind="throttled", retriable=True)
             try:
-                sent = self._transport.send(operation, parameters, max(_SHORTEST_ATTEMPT_S, min(_ATTEMPT_S, left_s)))
-                return Answered(sent, unsure)
+                timeout_s = max(_SHORTEST_ATTEMPT_S, min(_ATTEMPT_S, part * left_s))
+                return Answered(self._transport.send(operation, parameters, timeout_s), unsure)
             except NoAnswer as met:
                 unsure = unsure or not met.hopeless
                 failed = _silence(operation, met, unsure)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import random
 import typing as t
@@ -50,6 +51,10 @@ class MemoryDns:
         self.calls: list[str] = []
         self.faults: list[t.Callable[[str], None]] = []
         self.lose = False
+        self.waits = True
+        #: What each write was told of the lock, and what each wait was told to wait for, until when.
+        self.fences: list[float] = []
+        self.waited: list[tuple[str, float]] = []
 
     def put(self, weights: t.Mapping[str, int], ttl: int = 30, **more: t.Any) -> None:
         """What somebody else makes of it."""
@@ -82,8 +87,11 @@ class MemoryDns:
     def batch(self, before: WeightedSet, after: t.Mapping[str, int]) -> Batch:
         return Batch(before, dict(after), {"set": dict(after)})
 
-    def write(self, batch: Batch, end: float) -> Written:
+    def write(self, batch: Batch, end: float, fence: float = math.inf, *, lost: bool = False) -> Written:
+        self.fences.append(fence)
         self._call("write")
+        if lost and self.found is not None and self.weights == batch.after:
+            return Written(f"C{self.version}", self.waits)
         if (self.found.raw if self.found else None) != batch.before.raw:
             raise ReleaseError("the set is another one", kind="conflict", system=self.name)
         assert sum(batch.after.values()) > 0
@@ -95,9 +103,10 @@ class MemoryDns:
         if self.lose:
             self.lose = False
             raise ReleaseError("connection reset", kind="unreachable", system=self.name, retriable=True)
-        return Written(f"C{self.version}", True)
+        return Written(f"C{self.version}", self.waits)
 
     def wait(self, written: Written, end: float) -> None:
+        self.waited.append((written.change, end))
         self._call("wait")
 
     def healthy(self, found: WeightedSet, end: float) -> dict[str, bool | None]:

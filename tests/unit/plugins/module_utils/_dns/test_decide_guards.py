@@ -133,6 +133,13 @@ def test_what_each_guard_refuses_and_its_override(guard: str, what: Facts, limit
     assert (mine.refused, mine.overridden) == (True, guard != "sum_zero")
 
 
+def test_an_override_of_all_that_refuse_is_offered() -> None:
+    found = judge(facts(HALF, {"us": 0, "eu": 50}), Limits(min_regions=2))
+    assert refusal_text("the set", found).endswith(
+        "go in smaller steps. Nothing was written. If it is meant all the same: override: [min_regions, max_step]"
+    )
+
+
 def test_there_is_a_refusal_of_every_guard_above() -> None:
     assert {guard for guard, *_rest in REFUSED} == set(GUARDS)
 
@@ -212,6 +219,10 @@ def test_nothing_lets_the_sum_zero_through(
 ) -> None:
     found = judge(facts(before, dict.fromkeys(before, 0), state=state, healthy=healthy), Limits(override=override))
     assert "sum_zero" in by_guard(found)
+    # So no override is offered, of whatever else refuses.
+    text = refusal_text("the set", found)
+    assert "override" not in text
+    assert text.endswith(". Nothing was written")
 
 
 @settings(max_examples=100, deadline=None)

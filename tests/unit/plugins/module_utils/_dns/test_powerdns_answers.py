@@ -12,8 +12,13 @@ from collections.abc import Mapping
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import SystemClock
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
+    OptionError,
+    ReleaseError,
+    may_have_written,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.http import NoAnswer
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.decide_shares import Answer
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.lua_record import compose
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model import Member, WeightedSet
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.powerdns import PowerDns
@@ -203,3 +208,149 @@ def test_a_name_outside_of_the_zone_and_an_empty_key_are_told(options: dict[str,
     pathlib.Path(options["api_key_file"]).write_text("\n")
     with pytest.raises(OptionError, match="is empty"):
         dns.read(NAME, "A", 1010.0)
+
+
+OUT = Member("eu-west-1", 0, EU.targets, health=EU.health)
+OLD, NEW = zone(stands(compose("A", (US, EU)))), zone(stands(compose("A", (US, OUT))))
+TAKEN = (204, b"")
+SILENT = NoAnswer("no answer within 5 s", timeout=True)
+BUSY = (429, b"")
+
+
+class Authority:
+    """Answers with the serial and with what has a weight, or `gives`; with nothing when it is away."""
+
+    address = "127.0.0.1:53"
+
+    def __init__(self, away: bool = False, gives: tuple[str, ...] = US.targets) -> None:
+        self.away = away
+        self.gives = gives
+
+    def ask(self, name: str, kind: str, number: int, end: float) -> list[Answer]:
+        values = ("ns. host. 7 0 0 0 0",) if kind == "SOA" else self.gives
+        return [Answer(problem="no answer in time") if self.away else Answer(values, 30)] * number
+
+
+def written(
+    options: dict[str, t.Any],
+    *answers: tuple[int, bytes] | NoAnswer,
+    fence: float = 1010.0,
+    lost: bool = False,
+    authority: Authority | None = None,
+) -> tuple[ReleaseError | None, list[str]]:
+    """How a write ends that meets these answers, and the methods of its requests. The clock stands at 1000."""
+    server = Server(OLD, zone(), *answers)
+    dns = provider(options, server)
+    found = dns.read(NAME, "A", 1010.0)
+    assert found is not None
+    dns._authority = t.cast("t.Any", authority or Authority())
+    server.asked.clear()
+    try:
+        dns.write(dns.batch(found, {"eu-west-1": 0}), 1300.0, fence, lost=lost)
+    except ReleaseError as error:
+        return error, [method for method, _, _ in server.asked]
+    return None, [method for method, _, _ in server.asked]
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind", "unsure"),
+    [
+        # Before the change is sent: nothing was written, whatever came.
+        ([SILENT], "unreachable", False),
+        ([(500, b"")], "unreachable", False),
+        ([NEW], "conflict", False),
+        # To the change itself: refused, refused after silence, and silence until the lock ends.
+        ([OLD, (422, b"")], "refused", False),
+        ([OLD, BUSY, NEW], "conflict", False),
+        ([OLD, BUSY, OLD, BUSY, (500, b"")], "unreachable", False),
+        ([OLD, SILENT, OLD, BUSY, (500, b"")], "unreachable", True),
+        ([OLD, SILENT, OLD, (422, b"")], "refused", True),
+        ([OLD, SILENT], "unreachable", True),
+        ([OLD, SILENT, zone()], "read_back", True),
+        # It was taken: every later trouble is about a change that is there.
+        ([OLD, TAKEN, OLD], "read_back", True),
+        ([OLD, TAKEN, (401, b"")], "auth", True),
+        ([OLD, TAKEN, BUSY], "throttled", True),
+    ],
+)
+def test_each_failed_write_says_whether_it_may_have_been_carried_out(
+    options: dict[str, t.Any], answers: list[tuple[int, bytes] | NoAnswer], kind: str, unsure: bool
+) -> None:
+    error, _asked = written(options, *answers)
+    assert error is not None
+    assert (error.kind, may_have_written(error)) == (kind, unsure), error.message
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked"),
+    [
+        # There already: straight to the look.
+        ([NEW, NEW], ["GET", "GET"]),
+        # Not there: as the first time.
+        ([OLD, OLD, TAKEN, NEW], ["GET", "GET", "PATCH", "GET"]),
+        # It comes late, between both looks: the same once more.
+        ([OLD, NEW, TAKEN, NEW], ["GET", "GET", "PATCH", "GET"]),
+        ([OLD, OLD, BUSY, NEW, NEW], ["GET", "GET", "PATCH", "GET", "GET"]),
+    ],
+)
+def test_a_change_whose_answer_was_lost_before_is_gone_on_with(
+    options: dict[str, t.Any], answers: list[tuple[int, bytes] | NoAnswer], asked: list[str]
+) -> None:
+    assert written(options, *answers, lost=True) == (None, asked)
+
+
+OTHER = zone(stands(compose("A", (US, Member("eu-west-1", 5, EU.targets, health=EU.health)))))
+
+
+@pytest.mark.parametrize(
+    ("answers", "said", "unsure", "asked"),
+    [
+        ([NEW, TAKEN], "stands there again", False, ["GET", "PATCH"]),
+        ([NEW, BUSY, NEW, TAKEN], "stands there again", False, ["GET", "PATCH", "GET", "PATCH"]),
+        # The answer to a try was lost, and it was carried out.
+        ([NEW, SILENT, OLD], "stands there again", False, ["GET", "PATCH", "GET"]),
+        # Nothing is sent over what somebody else has made of it, also not after a try that failed.
+        ([OTHER], "it was left", True, ["GET"]),
+        ([NEW, BUSY, OTHER], "it was left", True, ["GET", "PATCH", "GET"]),
+        ([NEW, (422, b"")], "could not be put back", True, ["GET", "PATCH"]),
+    ],
+)
+def test_a_broken_change_is_put_back_while_it_is_our_own(
+    options: dict[str, t.Any], answers: list[tuple[int, bytes] | NoAnswer], said: str, unsure: bool, asked: list[str]
+) -> None:
+    error, methods = written(options, OLD, TAKEN, NEW, *answers, authority=Authority(gives=("192.0.2.1",)))
+    assert error is not None
+    assert said in error.message
+    assert (error.kind, may_have_written(error), methods[3:]) == ("broken", unsure, asked)
+
+
+def test_trouble_that_lasts_ends_a_put_back(options: dict[str, t.Any]) -> None:
+    turns = [NEW, BUSY] * 2000
+    error, methods = written(options, OLD, TAKEN, NEW, *turns, authority=Authority(gives=("192.0.2.1",)))
+    assert error is not None
+    assert "could not be put back" in error.message
+    assert methods.count("PATCH") < 300 / 2 + 10
+
+
+def test_an_authority_that_is_away_lets_nothing_be_sent(options: dict[str, t.Any]) -> None:
+    error, asked = written(options, OLD, authority=Authority(away=True))
+    assert error is not None
+    assert (error.kind, error.retriable, may_have_written(error), asked) == ("unreachable", True, False, [])
+
+
+def test_no_change_is_sent_after_the_fence_and_one_that_is_taken_is_looked_at_longer(
+    options: dict[str, t.Any],
+) -> None:
+    # Also with an authority that would not answer in so short a time: it is not what stands in the way.
+    for fence in (999.0, 1000.0, 1000.1):
+        error, asked = written(options, OLD, fence=fence, authority=Authority(away=True))
+        assert error is not None
+        assert (error.kind, error.retriable, may_have_written(error), asked) == ("timeout", True, False, [])
+        assert "the time or the lock was about to end" in error.message
+    # The look at what was taken is held up until long after the fence.
+    assert written(options, OLD, TAKEN, *[BUSY] * 20, NEW, fence=1001.0) == (None, ["GET", "PATCH"] + 21 * ["GET"])
+    # Nobody answers from the change on, and the lock ends in 5 s.
+    error, asked = written(options, OLD, SILENT, OLD, SILENT, OLD, SILENT, fence=1005.0)
+    assert error is not None
+    assert asked.count("PATCH") == 3
+    assert may_have_written(error)

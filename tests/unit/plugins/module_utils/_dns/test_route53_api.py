@@ -10,9 +10,18 @@ import typing as t
 from collections.abc import Mapping
 
 import pytest
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
+    OptionError,
+    ReleaseError,
+    may_have_written,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns import route53_api
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model import Member, WeightedSet, Written
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model import (
+    Batch,
+    Member,
+    WeightedSet,
+    Written,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.route53 import Route53
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.route53_api import (
     NoAnswer,
@@ -149,6 +158,38 @@ def test_a_change_is_asked_for_every_2_to_5_seconds(folder: pathlib.Path) -> Non
     world = World(folder, pending)
     world.provider.wait(Written("C1", False), world.end())
     assert world.script.asked == []
+
+
+def changing(world: World) -> Batch:
+    """The batch that changes a set."""
+    raw = [{"Name": "api.pincex.test.", "Type": "A", "SetIdentifier": "us", "Weight": 1, "TTL": 30}]
+    found = WeightedSet("api.pincex.test.", "A", (Member("us", 1, ("198.18.1.2",)),), {"us": 30}, raw=raw)
+    return world.provider.batch(found, {"us": 2})
+
+
+@pytest.mark.parametrize("later", [THROTTLED, BUSY, Refused(403, "AccessDenied", []), CHANGED])
+def test_a_change_without_an_answer_stays_in_doubt_whatever_comes_later(folder: pathlib.Path, later: Met) -> None:
+    """It is looked for, and looking fails, or finds another set."""
+    world = World(folder, SILENT, CHANGED, later)
+    batch = changing(world)
+    with pytest.raises(ReleaseError) as met:
+        world.provider.write(batch, world.end(5.0))
+    assert may_have_written(met.value)
+    assert world.script.asked[2][0] == "list_resource_record_sets"
+
+
+def test_no_change_is_sent_after_the_fence(folder: pathlib.Path) -> None:
+    world = World(folder, BUSY)
+    batch = changing(world)
+    with pytest.raises(ReleaseError) as met:
+        world.provider.write(batch, world.end(300.0), world.end(4.0))
+    assert world.clock.elapsed <= 4.0
+    assert (met.value.kind, met.value.retriable, may_have_written(met.value)) == ("throttled", True, False)
+    tries = len(world.script.asked)
+    assert tries > 1
+    with pytest.raises(ReleaseError) as met:
+        world.provider.write(batch, world.end(300.0), world.end(0.0))
+    assert (len(world.script.asked), met.value.retriable, may_have_written(met.value)) == (tries, True, False)
 
 
 def test_health_checks_are_asked_one_in_a_second(folder: pathlib.Path) -> None:
