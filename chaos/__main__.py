@@ -59,8 +59,7 @@ def chosen(variant: Variant, points: list[Point], wanted: list[str], shard: Shar
         samples = [Sample.parse(_SAMPLE)]
     if not samples:
         return shard.of(points)
-    pick = samples[0].with_pods if variant.subject.is_engine else samples[0].of
-    return shard.of(pick(points, variant.name))
+    return shard.of(samples[0].with_few(points, variant.name, variant.subject.is_rare))
 
 
 def _say(text: str) -> None:

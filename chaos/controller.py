@@ -174,13 +174,14 @@ def _children(parent: int) -> list[int]:
 
 
 class Orders:
-    """The lab's order flow beside a run, and what it found."""
+    """The lab's order flow beside a run, and what it found. `by_name`: new orders go where the lab's name points to."""
 
-    def __init__(self, lab: str, rate: float, out: pathlib.Path) -> None:
+    def __init__(self, lab: str, rate: float, out: pathlib.Path, *, by_name: bool = False) -> None:
         self._out = out
         out.unlink(missing_ok=True)
         out.parent.mkdir(parents=True, exist_ok=True)
         flow = [sys.executable, "-m", "lab.flow", "run", "--name", lab, "--rate", f"{rate:g}", "--out", str(out)]
+        flow += ["--resolve"] if by_name else []
         with out.with_suffix(".log").open("wb") as log:
             # The flow must not wait for the releases' processes on a small machine.
             self._flow = subprocess.Popen(

@@ -24,6 +24,10 @@ _JOURNAL: t.Final = "configmaps/pincex-release-journal"
 _POD: t.Final = re.compile(
     r"/api/v1/namespaces/[^/]+/pods/(?:https?:)?(?P<pod>[^/:]+)(?::[^/]*)?/proxy/(?:control/)?(?P<call>.+)"
 )
+#: A zone of PowerDNS.
+_ZONE: t.Final = re.compile(r"/api/v1/servers/[^/]+/(?P<what>zones/[^/]+)")
+#: A region and its weight, in the table of a LUA record.
+_ROW: t.Final = re.compile(r"\{'([^']+)',(\d+),")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,27 +52,44 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Write:
-    """A request that changes something. `what` is PLURAL/NAME, or CALL of POD."""
+    """A request that changes something. `what` is PLURAL/NAME, CALL of POD, or `weights` with `weights`: region and
+    weight of each member of a weighted set, where the request writes one."""
 
     method: str
     what: str
     step: str
+    weights: tuple[tuple[str, int], ...] = ()
 
     def __str__(self) -> str:
         return f"{self.method} {self.what}" + (f" ({self.step})" if self.step else "")
 
 
 def what_of(request: Request, body: Json) -> str:
-    """PLURAL/NAME of the object that a request is about; CALL of POD for one that a pod answers."""
+    """PLURAL/NAME of the object that a request is about; CALL of POD for one that a pod answers; for one to a zone the
+    weights that it writes."""
     asked = _POD.fullmatch(request.path)
     if asked is not None:
         return f"{asked['call']} of {asked['pod']}"
+    zone = _ZONE.fullmatch(request.path)
+    if zone is not None:
+        told = ",".join(f"{region}={weight}" for region, weight in weights_of(request))
+        return f"weights {told}" if told else zone["what"]
     parts = request.path.strip("/").split("/")
     rest = parts[2:] if parts[0] == "api" else parts[3:]
     if len(rest) >= 3 and rest[0] == "namespaces":
         rest = rest[2:]
     name = "/".join(rest[1:]) or str((body.get("metadata") or {}).get("name") or "")
     return f"{rest[0]}/{name}" if rest else request.path
+
+
+def weights_of(request: Request) -> tuple[tuple[str, int], ...]:
+    """Region and weight of each member that a request writes into a zone; empty for every other request."""
+    if _ZONE.fullmatch(request.path) is None:
+        return ()
+    records = [record for one in body_of(request.body).get("rrsets") or [] for record in one.get("records") or []]
+    return tuple(
+        (region, int(weight)) for record in records for region, weight in _ROW.findall(str(record.get("content")))
+    )
 
 
 def body_of(content: bytes) -> Json:

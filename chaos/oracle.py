@@ -40,6 +40,16 @@ class EngineState:
 
 
 @dataclasses.dataclass(frozen=True)
+class NamesState:
+    """The weighted set at the authority: region -> weight, or in `unread` why its table cannot be read. `answered` are
+    the regions that it gives to those who ask, and the addresses that are no region's; empty for no address at all."""
+
+    weights: c.Mapping[str, int] = dataclasses.field(default_factory=dict)
+    unread: str = ""
+    answered: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class SiteState:
     """One region, or the management cluster (which has no objects): what stands there. `weights` is service -> slot ->
     weight; `holder` has the lock, `open_release` is in the journal without an end; empty for none. `engines` is by
@@ -54,10 +64,11 @@ class SiteState:
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """A whole environment."""
+    """A whole environment. `names` is None where weights are no part of what is looked at."""
 
     regions: c.Mapping[str, SiteState]
     fleet: SiteState
+    names: NamesState | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +89,7 @@ class Judgement:
 
 def judge(found: State, old: State, new: State, ledger: Ledger | None) -> Judgement:
     """Without a ledger no orders were sent, and nothing is said about them."""
-    stand, sentences = _revisions(found, old, new)
+    stand, half, sentences = _revisions(found, old, new)
     for site, state in [*found.regions.items(), ("the fleet", found.fleet)]:
         sentences += _unlocked(site, state)
     for region, state in found.regions.items():
@@ -86,12 +97,16 @@ def judge(found: State, old: State, new: State, ledger: Ledger | None) -> Judgem
         sentences += [text for name, engine in state.engines.items() for text in led_badly(region, name, engine)]
         known = old.regions[region].objects.keys() | new.regions[region].objects.keys()
         sentences += [f"{region}: {name} is orphaned: neither revision has it" for name in state.objects.keys() - known]
+    if found.names is not None:
+        declared = [each.names for name, each in (("old", old), ("new", new)) if stand in (name, "mixed")]
+        sentences += unanswered(found.names) + _shares(found.names, [one.weights for one in declared if one], half)
     if ledger is not None:
         sentences += _orders(ledger)
     return Judgement(stand, tuple(sorted(sentences)))
 
 
-def _revisions(found: State, old: State, new: State) -> tuple[t.Literal["old", "new", "mixed"], list[str]]:
+def _revisions(found: State, old: State, new: State) -> tuple[t.Literal["old", "new", "mixed"], list[str], list[str]]:
+    """Which one stands, the regions that have neither, and a sentence for everything that is wrong with it."""
     stands: dict[str, set[str]] = {}
     sentences = []
     for region, state in found.regions.items():
@@ -109,7 +124,8 @@ def _revisions(found: State, old: State, new: State) -> tuple[t.Literal["old", "
     if not common and not sentences:
         told = ", ".join(f"{region} has the {min(names)} one" for region, names in sorted(stands.items()))
         sentences.append(f"the regions do not stand at the same revision: {told}")
-    return ("old" if "old" in common else "new" if common else "mixed"), sentences
+    half = [region for region, names in stands.items() if not names]
+    return ("old" if "old" in common else "new" if common else "mixed"), half, sentences
 
 
 def differences(expected: SiteState, found: SiteState) -> list[str]:
@@ -211,6 +227,36 @@ def led_badly(region: str, service: str, engine: EngineState) -> list[str]:
     if engine.leaders[0] != engine.owner:
         return [f"{region}: {engine.leaders[0]} leads {service}, and its epoch record names {engine.owner or 'nobody'}"]
     return []
+
+
+def unanswered(names: NamesState) -> list[str]:
+    """Sentences unless the set can be read, and whoever asks gets a region with a weight and nothing else."""
+    if names.unread:
+        return [f"the weights: {names.unread}"]
+    if not any(names.answered):
+        return ["the weights: the authority gives no region to those who ask"]
+    odd = [one for one in names.answered if not names.weights.get(one)]
+    told = [f"gives {one}, which has no weight" if one else "answers some of those who ask with nothing" for one in odd]
+    return [f"the weights: the authority {sentence}" for sentence in told]
+
+
+def _shares(names: NamesState, declared: c.Sequence[c.Mapping[str, int]], half: c.Sequence[str]) -> list[str]:
+    """Sentences unless the weights are those of the revision that stands. A region that is half changed has none."""
+    if names.unread:
+        return []
+    sentences = [
+        f"{region}: is half changed, and has the weight {names.weights[region]}"
+        for region in half
+        if names.weights.get(region)
+    ]
+    if dict(names.weights) not in [dict(one) for one in declared]:
+        wanted = " or ".join(dict.fromkeys(_told(one) for one in declared))
+        sentences.append(f"the weights: {_told(names.weights)} instead of {wanted}")
+    return sentences
+
+
+def _told(weights: c.Mapping[str, int]) -> str:
+    return ", ".join(f"{region} {weight}" for region, weight in sorted(weights.items()))
 
 
 def _orders(ledger: Ledger) -> list[str]:

@@ -75,12 +75,12 @@ class Sample:
         # One of each stretch: a plain sample may leave the whole end of a release out.
         return [points[chosen.randrange(low, high)] for low, high in itertools.pairwise(bounds)]
 
-    def with_pods(self, points: c.Sequence[Point], variant: str) -> list[Point]:
-        """As `of`, but at least half of them are requests to pods, as far as there are so many: they are few among the
-        writes of a release, and the ones that matter to an engine."""
-        asked = [point for point in points if point.asks_a_pod]
+    def with_few(self, points: c.Sequence[Point], variant: str, is_one: c.Callable[[Point], bool]) -> list[Point]:
+        """As `of`, but at least half of them are such that `is_one`, as far as there are so many: those that a variant
+        is about may be few among the writes of a release."""
+        asked = [point for point in points if is_one(point)]
         few = Sample(self.seed, (self.count + 1) // 2).of(asked, variant)
-        rest = [point for point in points if not point.asks_a_pod]
+        rest = [point for point in points if not is_one(point)]
         both = {*few, *Sample(self.seed, self.count - len(few)).of(rest, variant)}
         return [point for point in points if point in both]
 

@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, Pincex release engineering
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A proxy on loopback in front of one API server: it counts writes, and stops at the one that a sweep waits for.
+"""A proxy on loopback in front of one server: it counts writes, and stops at the one that a sweep waits for.
 
-Plain HTTP on this side; the administrator's certificate of the lab is added on the way. So the kubeconfig that a
-controller gets holds no credential at all.
+Plain HTTP on this side; the administrator's certificate of the lab is added on the way to an API server. So the
+kubeconfig that a controller gets holds no credential at all. The key of the name server is the controller's own, and
+passes.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ import typing as t
 
 import yaml
 
-from chaos.mutations import Leases, Request, Write, body_of, command_of, is_write, step_of, what_of
+from chaos.mutations import Leases, Request, Write, body_of, command_of, is_write, step_of, weights_of, what_of
 from chaos.points import Moment, Point
+from lab import dns
 from lab.model import Lab, Site
 
 _HOP_BY_HOP: t.Final = ("connection", "keep-alive", "transfer-encoding", "host", "content-length")
 _PART: t.Final = 65536
+#: How the name server is called as a site.
+NAMES: t.Final = "powerdns"
+_NAMES_S: t.Final = 30
 
 
 class Fate(enum.Enum):
@@ -91,7 +96,7 @@ class Tap:
                 self._steps[site] = step
             number = self._numbers[site] = self._numbers.get(site, 0) + 1
             what = what_of(request, body_of(request.body))
-            write = Write(request.method, what, self._steps.get(site, ""))
+            write = Write(request.method, what, self._steps.get(site, ""), weights_of(request))
             self.writes.append(Counted(site, number, write, time.time()))
             return number
 
@@ -140,8 +145,20 @@ class SiteProxy:
         self._server.server_close()
 
 
+class NamesProxy(SiteProxy):
+    """The API of the name server behind a port of its own."""
+
+    def __init__(self, address: str, port: int, tap: Tap) -> None:
+        self._address = address
+        self._port = port
+        self.start(NAMES, tap)
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(self._address, self._port, timeout=_NAMES_S)
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
-    """One connection of a client, with one connection to the API server beside it."""
+    """One connection of a client, with one connection to the server beside it."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -240,6 +257,16 @@ def proxied(lab: Lab, tap: Tap, folder: pathlib.Path) -> c.Iterator[pathlib.Path
     finally:
         for proxy in proxies:
             proxy.close()
+
+
+@contextlib.contextmanager
+def names_proxied(lab: Lab, tap: Tap) -> c.Iterator[str]:
+    """A proxy in front of the API of a lab's name server, and its URL."""
+    proxy = NamesProxy(lab.management.address, dns.API_PORT, tap)
+    try:
+        yield proxy.url
+    finally:
+        proxy.close()
 
 
 def kubeconfig(urls: c.Mapping[str, str]) -> dict[str, t.Any]:

@@ -11,6 +11,8 @@ import typing as t
 
 import yaml
 
+from chaos.points import Point
+from chaos.proxy import NAMES
 from lab.demo.playbook import CHECKOUT
 from lab.exchange_install import ENGINE as ENGINE_NAME
 
@@ -36,8 +38,27 @@ _GATE: t.Final = {
 }
 
 
+#: As few steps as the guard max_step of dns_weight lets two regions go back in.
+_RAMP: t.Final = [25, 50, 100]
+_RAMP_HOLD_S: t.Final = 1
+
+
 def _none() -> dict[str, t.Any]:
     return {}
+
+
+def _leaving() -> dict[str, t.Any]:
+    """Every region leaves the traffic while its slots change."""
+    return {
+        "region_strategy": "evacuate",
+        "dns_ramp_steps": _RAMP,
+        "dns_ramp_hold_s": _RAMP_HOLD_S,
+        "gate_profiles": {"default": _GATE},
+    }
+
+
+def _no_point(_point: Point) -> bool:
+    return False
 
 
 def _with_engine() -> dict[str, t.Any]:
@@ -49,20 +70,29 @@ def _with_engine() -> dict[str, t.Any]:
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """`is_engine`: its traffic is the epoch record, and it has slots that a sweep must not remove."""
+    """`is_engine`: its traffic is the epoch record, and it has slots that a sweep must not remove. `by_weights`: every
+    region leaves the traffic for its releases. A sample takes half of its points from those that `is_rare` picks."""
 
     service: str
     versions: tuple[str, str]
     variables: c.Callable[[], dict[str, t.Any]] = _none
     is_engine: bool = False
+    by_weights: bool = False
+    is_rare: c.Callable[[Point], bool] = _no_point
 
     def other(self, version: str) -> str:
         return self.versions[1] if version == self.versions[0] else self.versions[0]
 
 
 PLAIN: t.Final = Subject("reference-data", ("v1", "v2"))
+#: The same service, with the weights of its regions.
+LEAVING: t.Final = Subject(
+    PLAIN.service, PLAIN.versions, _leaving, by_weights=True, is_rare=lambda point: point.site == NAMES
+)
 #: Not v1 and v2: at the end of a standby v2 begins to write format 2, which v1 cannot read, so there would be one way
 #: and no way back. v3 is as good an engine as v2: its fault is one of core-api, which stays where it is. Both read both
 #: formats, and the first release leaves format 1 behind for good. From then on nothing is left to `finish`, so this one
 #: request is no point.
-ENGINE: t.Final = Subject(ENGINE_NAME, ("v2", "v3"), _with_engine, is_engine=True)
+ENGINE: t.Final = Subject(
+    ENGINE_NAME, ("v2", "v3"), _with_engine, is_engine=True, is_rare=lambda point: point.asks_a_pod
+)

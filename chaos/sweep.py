@@ -20,12 +20,13 @@ import time
 import typing as t
 
 from chaos.controller import Controller, Controllers, Orders
-from chaos.oracle import Ledger, SiteState, State, differences, judge
+from chaos.oracle import Ledger, SiteState, State, differences, judge, unanswered
 from chaos.points import Point, points_of
-from chaos.proxy import Counted, Tap, proxied
+from chaos.proxy import NAMES, Counted, Tap, names_proxied, proxied
 from chaos.record import Outcome
 from chaos.subjects import CUT_DEADLINE_S, FIRST_VERSION, PLAIN, SERVICES, Subject
-from chaos.variants import PATIENCE_S, Run, Variant, kill_tree
+from chaos.turns import changed_in_traffic, changed_when_back
+from chaos.variants import FLEET, PATIENCE_S, Run, Variant, kill_tree
 from chaos.world import World
 from lab.flow.engines import EngineError
 from lab.model import Lab
@@ -78,7 +79,8 @@ class Sweep:
         self._say = say
         self.subject = subject
         self._variables = subject.variables()
-        self.world = World(lab, SERVICES, engine=subject.service if subject.is_engine else "")
+        engine = subject.service if subject.is_engine else ""
+        self.world = World(lab, SERVICES, engine=engine, by_weights=subject.by_weights)
         #: Version -> what a release of it that nobody disturbed left.
         self.references: dict[str, State] = {}
         self.writes: dict[str, list[Counted]] = {}
@@ -86,9 +88,13 @@ class Sweep:
     # What a sweep needs before its first point.
     def prepare(self) -> None:
         """Bring both revisions about, keep how they look, and count the writes of the release between them."""
+        names = self.world.names
         if not version_of(self.world.read()):
             self._say("reset: the environment holds no version that this sweep knows")
             self._install()
+        elif names is not None and self._weights() != names.full:
+            self._say("reset: the weights are not those of the lab")
+            names.reset()
         self._refer()
 
     def _install(self) -> None:
@@ -98,7 +104,7 @@ class Sweep:
 
     def _refer(self) -> None:
         # Once to and fro: the first release of a slot creates what every later one finds.
-        orders = Orders(self._lab.name, self._rate, self._folder / "prepare" / "flow.json")
+        orders = self._orders("prepare")
         try:
             for round_number in range(3):
                 version = self.subject.other(self._standing())
@@ -111,11 +117,18 @@ class Sweep:
             orders.end()
 
     def points(self, variant: Variant) -> list[Point]:
-        """Every kill point of a variant, from a run that was not disturbed."""
+        """Every kill point of a variant, from a run that was not disturbed. Raises SweepError."""
         if variant.playbook not in self.writes:
             self._count(variant)
         writes = self.writes[variant.playbook]
-        return points_of([(counted.site, counted.number, str(counted.write)) for counted in writes])
+        if variant.subject.by_weights and not any(counted.site == NAMES for counted in writes):
+            # The journal's entries alone would be points, and nothing of what the variant is for would be struck.
+            raise SweepError(
+                f"{variant.name}: {len(writes)} writes of {variant.playbook} were recorded and none at {NAMES}, at "
+                "least 1 is needed: look whether the playbook reached the name server through the proxy"
+            )
+        struck = variant.struck(writes)
+        return points_of([(counted.site, counted.number, str(counted.write)) for counted in struck])
 
     def _count(self, variant: Variant) -> None:
         """Count the writes of a rollback or a recovery."""
@@ -196,7 +209,8 @@ class Sweep:
         controllers = Controllers(self._lab.name, folder)
         strike: list[Run] = []
         tap = Tap(point, lambda met: variant.strike(strike[0], met))
-        with proxied(self._lab, tap, folder / "proxied") as kubeconfig:
+        weights = self._weights()
+        with self._tapped(tap, folder / "proxied") as (kubeconfig, through):
             extra = dict(self._variables)
             if variant.playbook == "deploy":
                 extra["release_versions"] = {self.subject.service: version}
@@ -206,11 +220,15 @@ class Sweep:
 
             run = Run(tap, second)
             strike.append(run)
-            run.controller = controllers.start(variant.playbook, kubeconfig, skew_s=variant.skew_s, **extra)
+            run.controller = controllers.start(variant.playbook, kubeconfig, skew_s=variant.skew_s, **extra, **through)
             try:
                 variant.follow(run)
                 if self.subject.is_engine:
                     run.violations += self.world.engines.wait_to_trade(CUT_DEADLINE_S)
+                if self.world.names is not None:
+                    told = unanswered(self.world.names.state())
+                    run.violations += [f"{sentence}, after the kill and without recover" for sentence in told]
+                    run.violations += changed_in_traffic(tap.writes, weights, FLEET)
                 recover_s = self._recover(folder, run.violations).seconds
                 if variant.resume is not None:
                     variant.resume(run)
@@ -225,13 +243,15 @@ class Sweep:
     def _recover(self, folder: pathlib.Path, violations: list[str]) -> Recovery:
         """`recover` from another working directory, its writes counted."""
         tap = Tap()
+        weights = self._weights()
         began = time.monotonic()
         with (
             tempfile.TemporaryDirectory(prefix="pincex-chaos-") as elsewhere,
-            proxied(self._lab, tap, folder / "recover") as kubeconfig,
+            self._tapped(tap, folder / "recover") as (kubeconfig, through),
         ):
             controllers = Controllers(self._lab.name, folder / f"recover-{len(list(folder.glob('recover-*')))}")
-            recovery = controllers.start("recover", kubeconfig, cwd=pathlib.Path(elsewhere), **self._variables)
+            extra = {**self._variables, **through}
+            recovery = controllers.start("recover", kubeconfig, cwd=pathlib.Path(elsewhere), **extra)
             try:
                 code = recovery.wait(_RECOVER_S)
             finally:
@@ -241,7 +261,12 @@ class Sweep:
                 violations.append(f"recover had not ended after {_RECOVER_S} s")
             elif code != 0:
                 violations.append(f"recover ended with {code}: {_last_message(recovery.output())}")
+        violations += changed_when_back(tap.writes, weights)
         return Recovery(tap.writes, time.monotonic() - began)
+
+    def _weights(self) -> dict[str, int]:
+        """Those that stand now; none where regions have none that are looked at."""
+        return {} if self.world.names is None else dict(self.world.names.state().weights)
 
     def _interrupt(self, folder: pathlib.Path) -> None:
         """Kill a deploy in the middle of its second region: that is where an interrupted recovery starts."""
@@ -249,11 +274,12 @@ class Sweep:
         counted = writes[int(len(writes) * _FIRST_KILL)]
         strike: list[Run] = []
         tap = Tap(Point(counted.site, counted.number, "after"), lambda met: kill_tree(strike[0], met))
-        with proxied(self._lab, tap, folder / "interrupted") as kubeconfig:
+        with self._tapped(tap, folder / "interrupted") as (kubeconfig, through):
             run = Run(tap, _nobody)
             strike.append(run)
             extra = {
                 **self._variables,
+                **through,
                 "release_versions": {self.subject.service: self.subject.other(self._standing())},
             }
             controllers = Controllers(self._lab.name, folder / "interrupt")
@@ -287,7 +313,7 @@ class Sweep:
             # Its slots were not wiped, and a version may stand in the other one by now: other references are needed.
             self._refer()
             return
-        orders = Orders(self._lab.name, self._rate, self._folder / "reset" / "flow.json")
+        orders = self._orders("reset")
         try:
             for version in reversed(self.subject.versions):
                 self._deploy(version)
@@ -302,8 +328,8 @@ class Sweep:
         """A playbook that nobody disturbs. Raises SweepError when it fails."""
         folder = self._folder / "plain"
         controllers = Controllers(self._lab.name, folder)
-        with proxied(self._lab, tap or Tap(), folder / "proxied") as kubeconfig:
-            controller = controllers.start(playbook, kubeconfig, **more)
+        with self._tapped(tap or Tap(), folder / "proxied") as (kubeconfig, through):
+            controller = controllers.start(playbook, kubeconfig, **more, **through)
             try:
                 code = controller.wait(PATIENCE_S)
             finally:
@@ -317,12 +343,26 @@ class Sweep:
     @contextlib.contextmanager
     def _run(self, name: str) -> c.Iterator[tuple[pathlib.Path, Orders]]:
         """A folder of its own, and orders in the background."""
-        folder = self._folder / name.replace(":", "-")
-        orders = Orders(self._lab.name, self._rate, folder / "flow.json")
+        folder = name.replace(":", "-")
+        orders = self._orders(folder)
         try:
-            yield folder, orders
+            yield self._folder / folder, orders
         finally:
             orders.end()
+
+    def _orders(self, folder: str) -> Orders:
+        out = self._folder / folder / "flow.json"
+        return Orders(self._lab.name, self._rate, out, by_name=self.subject.by_weights)
+
+    @contextlib.contextmanager
+    def _tapped(self, tap: Tap, folder: pathlib.Path) -> c.Iterator[tuple[pathlib.Path, dict[str, t.Any]]]:
+        """Proxies in front of whatever a playbook writes to: the kubeconfig and the variables that lead it through."""
+        with proxied(self._lab, tap, folder) as kubeconfig:
+            if self.world.names is None:
+                yield kubeconfig, {}
+                return
+            with names_proxied(self._lab, tap) as url:
+                yield kubeconfig, self.world.names.variables(url)
 
 
 _TOTALS: t.Final = ("acknowledged", "lost", "duplicated", "failed_by_healthy_versions", "refused")
@@ -344,7 +384,8 @@ def _is_at(found: State, reference: State) -> bool:
     same = all(not differences(reference.regions[name], site) for name, site in found.regions.items())
     free = all(not site.holder and not site.open_release for site in [*found.regions.values(), found.fleet])
     engines = [one for site in found.regions.values() for one in site.engines.values()]
-    return same and free and all(engine.leaders == (engine.owner,) for engine in engines)
+    weighed = found.names is None or reference.names is None or found.names.weights == reference.names.weights
+    return same and free and weighed and all(engine.leaders == (engine.owner,) for engine in engines)
 
 
 def _last_message(output: str) -> str:

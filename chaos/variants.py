@@ -13,16 +13,19 @@ import typing as t
 
 from chaos.controller import Controller
 from chaos.points import Point
-from chaos.proxy import Fate, Tap
-from chaos.subjects import ENGINE, PLAIN, Subject
+from chaos.proxy import NAMES, Counted, Fate, Tap
+from chaos.subjects import ENGINE, LEAVING, PLAIN, Subject
 
-#: Longer than any release of one service in the lab takes, with every retry of a way back.
-PATIENCE_S: t.Final = 300
+#: Longer than any release of one service in the lab takes, with every retry of a way back; the longest is one for which
+#: two regions leave the traffic, because each of eight changes of the weights is proved by 2,000 answers.
+PATIENCE_S: t.Final = 600
 _DEAD_S: t.Final = 20
 _GRACE_S: t.Final = 30
 #: A lease of the lab (6 s) and a margin.
 _PAST_LEASE_S: t.Final = 8
 SKEW_S: t.Final = 120
+#: The site that has the journal of the fleet.
+FLEET: t.Final = "management"
 
 
 class Run:
@@ -63,9 +66,17 @@ Strike = c.Callable[[Run, Point], Fate]
 Follow = c.Callable[[Run], None]
 
 
+Writes = c.Sequence[Counted]
+
+
+def _every(writes: Writes) -> Writes:
+    return writes
+
+
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """`playbook` is what is killed. `resume` is done between both recoveries."""
+    """`playbook` is what is killed, at those of its writes that `struck` picks. `resume` is done between both
+    recoveries."""
 
     name: str
     strike: Strike
@@ -76,6 +87,7 @@ class Variant:
     skew_s: float = 0
     whole: bool = False
     subject: Subject = PLAIN
+    struck: c.Callable[[Writes], Writes] = _every
 
 
 def kill_tree(run: Run, _point: Point) -> Fate:
@@ -168,6 +180,21 @@ def _either(run: Run) -> None:
         _until_end(run)
 
 
+def _by_weights(writes: Writes) -> Writes:
+    """Every write to the name server; every entry of the fleet's journal, which is where they are recorded; and the
+    shift of a route, before and after which a region that is out of the traffic is half changed. What writes nothing
+    into the journal only proves the lock, and is of the same step as the write before it. The rest is what `tree`
+    strikes at."""
+    kept, step = [], ""
+    for counted in writes:
+        is_entry = counted.site == FLEET and counted.write.step != step
+        if is_entry:
+            step = counted.write.step
+        if is_entry or counted.site == NAMES or counted.write.what.startswith("httproutes/"):
+            kept.append(counted)
+    return kept
+
+
 VARIANTS: t.Final = {
     variant.name: variant
     for variant in (
@@ -180,6 +207,7 @@ VARIANTS: t.Final = {
         Variant("skew", _skew, _either, skew_s=SKEW_S),
         Variant("rollback", kill_tree, _until_end, playbook="rollback"),
         Variant("recover", kill_tree, _until_end, playbook="recover"),
+        Variant("dns", kill_tree, _until_end, whole=True, subject=LEAVING, struck=_by_weights),
         # Last: it leaves engines behind that v1 cannot follow.
         Variant("drain", kill_tree, _until_end, whole=True, subject=ENGINE),
     )

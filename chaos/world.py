@@ -9,6 +9,7 @@ import json
 import typing as t
 
 from chaos.engines import Engines
+from chaos.names import Names
 from chaos.oracle import Json, SiteState, State
 from lab.kube import Kube
 from lab.model import Lab, Site
@@ -33,23 +34,36 @@ _JOURNAL: t.Final = ("v1", "ConfigMap", "pincex-release-journal")
 
 
 class World:
-    """A lab, looked at past all proxies. `services` is what may be wiped; `engine` is looked at as well."""
+    """A lab, looked at past all proxies. `services` is what may be wiped; `engine` is looked at as well, and with
+    `by_weights` the weights of the regions."""
 
-    def __init__(self, lab: Lab, services: tuple[str, ...], namespace: str = "exchange", *, engine: str = "") -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        services: tuple[str, ...],
+        namespace: str = "exchange",
+        *,
+        engine: str = "",
+        by_weights: bool = False,
+    ) -> None:
         self._lab = lab
         self._services = services
         self._namespace = namespace
         self._engine = engine
         self.engines = Engines(lab, engine)
+        self.names = Names(lab) if by_weights else None
 
     def read(self) -> State:
         return State(
             {site.name: self._site(site) for site in self._lab.regions},
             self._site(self._lab.management),
+            self.names.state() if self.names else None,
         )
 
     def wipe(self) -> None:
-        """Remove what the releases made: every slot, route, journal, revision and lock."""
+        """Remove what the releases made: every slot, route, journal, revision and lock. Weights are as at first."""
+        if self.names is not None:
+            self.names.reset()
         for site in self._lab.sites:
             kube, space = Kube(site.admin_kubeconfig), self._space(site)
             kube.delete(*_LEASE, space)

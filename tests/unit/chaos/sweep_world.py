@@ -74,6 +74,8 @@ class SweepWorld(World):
         #: The write to act at: (number, before or after it is done), and what to do.
         self.point: tuple[int, str] | None = None
         self.act: Strike | None = None
+        #: Called after each write that goes past the API servers.
+        self.elsewhere: list[Callable[[], None]] = []
         for region in REGIONS:
             server = self.servers[region]
             if like is None:
@@ -109,8 +111,11 @@ class SweepWorld(World):
         assert not done.get("failed"), done["msg"]
 
     def _meet(self, request: Request, moment: str) -> None:
-        if not is_write(request):
-            return
+        if is_write(request):
+            self.meet(moment)
+
+    def meet(self, moment: str) -> None:
+        """A write, before or after it is done."""
         if moment == "before":
             self.number += 1
         if self.act is not None and self.point == (self.number, moment):
@@ -165,9 +170,11 @@ class SweepWorld(World):
         for region in REGIONS:
             held = [scale("green", 2), {**_HELD, "path": "spec.minReplicas", "value": 3}]
             mine = {"release": opened[region], "step": f"prepare {S}"}
+            self.leave(region, fleet["release"])
             self.must(revision, region, state="applied", objects=manifests("green", "v2"), fields=held, **mine)
             shift = [{"name": S, "weights": {"blue": 0, "green": 100}, "min_ready": 2}]
             self.must(traffic, region, state="shifted", routes=shift, release=opened[region])
+            self.come_back(region, fleet["release"])
         decide = {"state": "decided", "scope": "fleet", "decision": "keep", "reason": "every region passed"}
         if not close_first:
             self.must(journal, "management", release=fleet["release"], **decide)
@@ -176,6 +183,15 @@ class SweepWorld(World):
             if close_first and region == REGIONS[0]:
                 self.must(journal, "management", release=fleet["release"], **decide)
         self.must(journal, "management", state="closed", scope="fleet", release=fleet["release"], outcome="released")
+
+    def leave(self, region: str, release: Json) -> None:
+        """Where regions have weights, this one has none while its slots change; `release` is the fleet's."""
+
+    def come_back(self, region: str, release: Json) -> None:
+        """And then it has what it had."""
+
+    def weights_back(self, release: Json) -> None:
+        """Take back what a release did to the weights."""
 
     def finish(self, region: str, release: Json, number: int, fields: list[Json]) -> None:
         self.must(revision, region, state="applied", fields=fields, release=release)
@@ -206,6 +222,8 @@ class SweepWorld(World):
             ends.add(action["action"])
         if fleet["release"] is not None:
             kept = fleet["decision"]["decision"] == "keep"
+            if not kept:
+                self.weights_back(fleet["release"])
             ended = {"outcome": "released" if kept else "taken_back", "release": fleet["release"]}
             self.must(journal, "management", state="closed", scope="fleet", **ended)
 
@@ -274,6 +292,7 @@ class Sweep:
         memories = [self._start]
         for server in world.servers.values():
             server.after.append(lambda request: memories.append(world.memory()) if is_write(request) else None)
+        world.elsewhere.append(lambda: memories.append(world.memory()))
         release(world)
         self.new, self.writes = world.state(), len(memories) - 1
         self.memories = [(f"after write {number}", memory) for number, memory in enumerate(memories)]

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from chaos.mutations import Leases, Request, Write, body_of, command_of, is_write, step_of, what_of
+from chaos.mutations import Leases, Request, Write, body_of, command_of, is_write, step_of, weights_of, what_of
 
 SPACE = "/apis/apps/v1/namespaces/exchange"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/exchange/leases"
@@ -91,6 +91,18 @@ def test_what_is_written() -> None:
 def test_what_a_pod_is_asked_through_the_api_server(asked: Request, name: str) -> None:
     assert is_write(asked)
     assert str(Write(asked.method, what_of(asked, body_of(asked.body)), "")) == name
+
+
+def test_what_a_zone_is_asked() -> None:
+    zone = "/api/v1/servers/localhost/zones/pincex.test."
+    content = "A \";--[[dns_weight:v1]]local m={{'us',0,'',{'192.0.2.1'}},{'eu',50,'',{'192.0.2.2'}}} local k\""
+    asked = request("PATCH", zone, rrsets=[{"name": "api.pincex.test.", "records": [{"content": content}]}])
+    assert is_write(asked)
+    assert weights_of(asked) == (("us", 0), ("eu", 50))
+    assert what_of(asked, body_of(asked.body)) == "weights us=0,eu=50"
+    gone = request("PATCH", zone, rrsets=[{"name": "api.pincex.test.", "changetype": "DELETE"}])
+    assert (weights_of(gone), what_of(gone, body_of(gone.body))) == ((), "zones/pincex.test.")
+    assert weights_of(request("PATCH", f"{SPACE}/deployments/a", rrsets=[{"records": [{"content": content}]}])) == ()
 
 
 def test_a_question_to_a_pod_is_no_write_and_a_pod_is_an_object() -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaos.oracle import EngineState, Json, Ledger, SiteState, State, judge
+from chaos.oracle import EngineState, Json, Ledger, NamesState, SiteState, State, judge
 
 HPA = "HorizontalPodAutoscaler api-blue"
 
@@ -154,6 +154,46 @@ def test_who_leads_belongs_to_the_revision() -> None:
 )
 def test_exactly_one_leads_and_the_record_names_it(engine: EngineState, sentence: str) -> None:
     assert told_of_engines(with_engines({"engine": engine}, BLUE)) == (sentence,)
+
+
+def weighed(us: int, eu: int, *answered: str, unread: str = "") -> NamesState:
+    return NamesState({"us": us, "eu": eu}, unread, answered or ("eu", "us"))
+
+
+def told_of_weights(found: State, names: NamesState) -> tuple[str, ...]:
+    """In the old revision both regions have 50, in the new one `us` has 60."""
+    old, new = dataclasses.replace(OLD, names=weighed(50, 50)), dataclasses.replace(NEW, names=weighed(60, 50))
+    return judge(dataclasses.replace(found, names=names), old, new, None).violations
+
+
+def test_the_weights_are_those_of_the_revision_that_stands() -> None:
+    assert told_of_weights(OLD, weighed(50, 50)) == told_of_weights(NEW, weighed(60, 50)) == ()
+    assert told_of_weights(OLD, weighed(60, 50)) == ("the weights: eu 50, us 60 instead of eu 50, us 50",)
+    assert told_of_weights(NEW, weighed(0, 50, "eu")) == ("the weights: eu 50, us 0 instead of eu 50, us 60",)
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (NamesState(unread="PowerDNS does not answer"), "the weights: PowerDNS does not answer"),
+        (NamesState({"us": 50, "eu": 50}), "the weights: the authority gives no region to those who ask"),
+        (weighed(50, 50, ""), "the weights: the authority gives no region to those who ask"),
+        (weighed(50, 50, "", "us"), "the weights: the authority answers some of those who ask with nothing"),
+        (weighed(50, 50, "us", "192.0.2.1"), "the weights: the authority gives 192.0.2.1, which has no weight"),
+    ],
+)
+def test_the_set_can_be_read_and_gives_regions_with_a_weight(names: NamesState, sentence: str) -> None:
+    assert told_of_weights(OLD, names) == (sentence,)
+
+
+def test_a_region_that_is_half_changed_has_no_weight() -> None:
+    half = {**OLD.regions["us"].objects, "Deployment api-green": deployment("green", "v3", 2)}
+    sentences = told_of_weights(with_us(objects=half), weighed(50, 50))
+    assert "us: is half changed, and has the weight 50" in sentences
+    # Its weight is missing, which is another finding.
+    left = told_of_weights(with_us(objects=half), weighed(0, 50, "eu"))
+    assert "the weights: eu 50, us 0 instead of eu 50, us 50 or eu 50, us 60" in left
+    assert not any("is half changed" in sentence for sentence in left)
 
 
 values = st.one_of(st.integers(0, 2), st.sampled_from(["a", "b"]), st.lists(st.integers(0, 1), max_size=2))

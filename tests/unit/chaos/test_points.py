@@ -11,8 +11,11 @@ import pathlib
 import pytest
 
 from chaos.__main__ import chosen
+from chaos.mutations import Write
 from chaos.points import Point, Sample, Shard, points_of
+from chaos.proxy import NAMES, Counted
 from chaos.record import Outcome, Record, table
+from chaos.subjects import ENGINE
 from chaos.variants import VARIANTS
 
 POINTS = points_of([("us", number, f"PUT leases/{number}") for number in range(1, 21)])
@@ -57,15 +60,45 @@ ASKED = [("us", 21, "POST cut of engine-0 (handover)"), ("us", 22, "POST open of
 
 def test_half_of_a_sample_of_an_engine_are_requests_to_it() -> None:
     points = points_of([(point.site, point.number, point.what) for point in POINTS[::2]] + ASKED)
-    sample = Sample("7", 6).with_pods(points, "drain")
+    sample = Sample("7", 6).with_few(points, "drain", ENGINE.is_rare)
     assert [point.asks_a_pod for point in sample] == [False] * 3 + [True] * 3
-    assert sample == Sample("7", 6).with_pods(points, "drain") == chosen(VARIANTS["drain"], points, ["7:6"], Shard())
+    assert sample == chosen(VARIANTS["drain"], points, ["7:6"], Shard())
     # When there are fewer of them, there are more of the others.
-    assert [point.asks_a_pod for point in Sample("7", 12).with_pods(points, "drain")].count(True) == 4
-    assert len(Sample("7", 12).with_pods(points, "drain")) == 12
-    assert len(Sample("7", 99).with_pods(points, "drain")) == len(points)
+    assert [point.asks_a_pod for point in Sample("7", 12).with_few(points, "drain", ENGINE.is_rare)].count(True) == 4
+    assert len(Sample("7", 12).with_few(points, "drain", ENGINE.is_rare)) == 12
+    assert len(Sample("7", 99).with_few(points, "drain", ENGINE.is_rare)) == len(points)
     # Every other variant takes what it has always taken.
     assert chosen(VARIANTS["tree"], points, ["7:6"], Shard()) == Sample("7", 6).of(points, "tree")
+
+
+def test_half_of_a_sample_of_regions_that_leave_are_writes_to_the_name_server() -> None:
+    points = [*POINTS, *points_of([(NAMES, number, f"PATCH weights us=0,eu={number}") for number in range(1, 9)])]
+    sample = chosen(VARIANTS["dns"], points, ["7:4"], Shard())
+    assert [point.site for point in sample] == ["us", "us", NAMES, NAMES]
+    assert not any(point.asks_a_pod for point in points)
+
+
+def test_what_regions_that_leave_are_struck_at() -> None:
+    journal = "configmaps/pincex-release-journal"
+    writes = [
+        Counted(site, number, Write("PATCH", what, step), 0)
+        for number, (site, what, step) in enumerate(
+            [
+                ("management", "leases/pincex-release", ""),
+                ("management", journal, "evacuate us"),
+                ("us", journal, "prepare api"),
+                # A proof of the lock.
+                ("management", journal, "evacuate us"),
+                (NAMES, "weights us=0,eu=50", ""),
+                ("management", journal, "evacuate us done"),
+                ("us", "deployments/api-green", "prepare api"),
+                ("us", "httproutes/api", "shift"),
+                ("management", journal, "evacuate us"),
+            ]
+        )
+    ]
+    assert [counted.number for counted in VARIANTS["dns"].struck(writes)] == [1, 4, 5, 7, 8]
+    assert VARIANTS["tree"].struck(writes) == writes
 
 
 @pytest.mark.parametrize("what", ["PUT leases/a (held of b)", "POST configmaps/a", ""])

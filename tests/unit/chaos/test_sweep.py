@@ -12,10 +12,11 @@ import typing as t
 import pytest
 
 from chaos import sweep as sweep_module
-from chaos.proxy import Counted, Tap
+from chaos.mutations import Write
+from chaos.proxy import NAMES, Counted, Tap
 from chaos.subjects import PLAIN
-from chaos.sweep import Sweep
-from chaos.variants import Run
+from chaos.sweep import Sweep, SweepError
+from chaos.variants import VARIANTS, Run
 
 
 class Playbook:
@@ -65,7 +66,22 @@ def test_an_interrupted_sweep_kills_the_deploy_that_it_was_interrupting(
     made = Sweep.__new__(Sweep)
     made._lab = t.cast(t.Any, type("Lab", (), {"name": "test"}))
     made.subject, made._variables = PLAIN, {}
+    made.world = t.cast(t.Any, type("World", (), {"names": None}))
     made.writes = {"deploy": [t.cast(Counted, type("Write", (), {"site": "us-east-1", "number": 1}))]}
     with pytest.raises(Interrupted):
         made._interrupt(tmp_path)
     assert [playbook.ended for playbook in started] == [True]
+
+
+@pytest.mark.parametrize(("site", "is_fine"), [(NAMES, True), ("management", False)])
+def test_a_sweep_of_the_weights_that_never_met_the_name_server_is_no_sweep(site: str, is_fine: bool) -> None:
+    made = Sweep.__new__(Sweep)
+    write = Write("PATCH", "configmaps/pincex-release-journal", "a step")
+    made.writes = {"deploy": [Counted(site, 1, write, 0.0)]}
+    if is_fine:
+        assert made.points(VARIANTS["dns"])
+        return
+    with pytest.raises(SweepError, match="1 writes of deploy were recorded and none at powerdns"):
+        made.points(VARIANTS["dns"])
+    # Others do not write there.
+    assert made.points(VARIANTS["tree"])
