@@ -7,6 +7,7 @@ module's own `run`, and the provider is that of the tests of dns_weight. Each wr
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import types
 import typing as t
@@ -35,12 +36,12 @@ class Authority(dns_world.MemoryDns):
         super().__init__()
         self._world = world
 
-    def write(self, batch: Batch, *given: t.Any) -> Written:
+    def write(self, batch: Batch, end: float, fence: float = math.inf, *, lost: bool = False) -> Written:
         weighted = [lua_record.Member(one.region, batch.after[one.region], one.targets) for one in batch.before.members]
         rrset = {"name": batch.before.name, "records": [{"content": lua_record.compose("A", weighted)}]}
         self._world.tap.count(NAMES, Sent.of("PATCH", _ZONE, json.dumps({"rrsets": [rrset]}).encode()))
         self._world.meet("before")
-        written = super().write(batch, *given)
+        written = super().write(batch, end, fence, lost=lost)
         self._world.meet("after")
         for after in self._world.elsewhere:
             after()
