@@ -60,7 +60,7 @@ lint-docs: $(READY) ## antsibull-docs: documentation of modules and roles
 lint-ansible: $(READY) ## ansible-lint, profile production
 	@echo "== ansible-lint"; $(BIN)/ansible-lint
 
-.PHONY: test-unit test-sanity test-packaging test-flow test-faults test-drain test-dns test-lab test-molecule test-e2e
+.PHONY: test-unit test-sanity test-packaging test-flow test-faults test-drain test-dns test-flags test-lab test-molecule test-e2e
 test-unit: $(READY) ## Unit tests (no root, under a minute)
 	@$(PYTEST) tests/unit --numprocesses auto
 
@@ -81,6 +81,9 @@ test-drain: $(READY) ## Handovers and drains of the whole exchange as processes 
 
 test-dns: $(READY) ## DNS weights on loopback: a real PowerDNS, and Route 53's rules in front of moto (root once, to install PowerDNS)
 	@$(PYTEST) tests/dns
+
+test-flags: $(READY) ## Feature flags on loopback: a real Redis, and the real OpenFeature client (root once, to install Redis)
+	@$(PYTEST) tests/flags
 
 test-lab: $(READY) ## The lab itself: up, down, what stays behind (root)
 	@$(PYTEST) tests/lab

@@ -15,6 +15,9 @@ from lab.steps import Steps
 #: Name servers: the tests of DNS weights need them without the rest.
 DNS = ("pdns-server", "pdns-backend-sqlite3", "unbound")
 
+#: What the tests of flags need; no region does.
+REDIS = ("redis-server",)
+
 PACKAGES = (
     "containerd",
     "runc",
@@ -34,8 +37,9 @@ COMPILER = ("g++",)
 
 _NO_DAEMONS = "#!/bin/sh\n# pincex lab: packages are installed, their daemons are not started\nexit 101\n"
 
-#: They come up with the machine, where they take the port 53 from each other; disabling what is not there does nothing.
-_SERVICES = ("pdns.service", "unbound.service", "unbound-resolvconf.service")
+#: They come up with the machine, where name servers take the port 53 from each other; disabling what is not there does
+#: nothing.
+_SERVICES = ("pdns.service", "unbound.service", "unbound-resolvconf.service", "redis-server.service")
 
 _STATUS = pathlib.Path("/var/lib/dpkg/status")
 
@@ -76,7 +80,7 @@ def install(steps: Steps, wanted: c.Sequence[str] = PACKAGES) -> None:
             run(["apt-get", "update", "-q"], timeout_s=300, env=quiet)
             command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *absent]
             run(command, timeout_s=900, env=quiet)
-            if set(absent) & set(DNS) and shutil.which("systemctl"):
+            if set(absent) & {*DNS, *REDIS} and shutil.which("systemctl"):
                 run(["systemctl", "--root=/", "disable", *_SERVICES], check=False)
     finally:
         if ours:

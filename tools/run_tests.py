@@ -22,7 +22,7 @@ import typing as t
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 STAGES = (
     *("lint", "test-unit", "test-sanity", "test-packaging", "test-flow", "test-faults", "test-drain"),
-    *("test-dns", "test-lab", "test-molecule", "test-e2e"),
+    *("test-dns", "test-flags", "test-lab", "test-molecule", "test-e2e"),
 )
 #: The stages that need the lab's binaries. They are compiled in the background while the stages before them run.
 NEEDS_BINARIES = ("test-lab", "test-molecule", "test-e2e")

@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read the stores of a set and bring them to what it is, each by itself: one that is away holds no other one up."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import typing as t
+from collections.abc import Callable, Iterable, Sequence
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
+    OptionError,
+    ReleaseError,
+    may_have_written,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_kills import dead, merge
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_merge import Fit, fit
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.document import (
+    Read,
+    content_sha,
+    decode,
+    page_of,
+    texts_sha,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import (
+    Held,
+    JsonObject,
+    Kills,
+    Page,
+    State,
+    Store,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.stores import in_turns
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.task import Task
+
+Result = t.TypeVar("Result")
+_AT_ONCE: t.Final = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of one store. `first` is what it had at first, `read` what is in it now; None when nobody knows.
+    `lost` is what was kept of the content that it had."""
+
+    store: Store
+    first: Read | None = None
+    read: Read | None = None
+    written: bool = False
+    error: ReleaseError | None = None
+    lost: tuple[JsonObject, ...] = ()
+
+    @property
+    def kills(self) -> Kills:
+        return self.read.state.kills if self.read is not None and self.read.state is not None else Kills()
+
+    def followed_by(self, later: Outcome) -> Outcome:
+        """Both together."""
+        return dataclasses.replace(
+            later, first=self.first, written=self.written or later.written, lost=(*self.lost, *later.lost)
+        )
+
+    def told(self, before: State) -> JsonObject:
+        """For the result. `before`: what the set was."""
+        state = self.read.state if self.read is not None else None
+        found = fit(self.first, before) if self.first is not None else None
+        return {
+            "kind": self.store.kind,
+            "was": found.word if found is not None else "away",
+            "now": "away" if self.error is not None else "written" if self.written else "read",
+            "revision": state.revision if state is not None else None,
+            "sha256": content_sha(state.flags) if state is not None else None,
+            "killed": sorted(dead(self.kills)),
+            "differs": list(found.differs) if found is not None else [],
+            "reason": self.error.message if self.error is not None else found.reason if found is not None else "",
+        }
+
+
+def all_at_once(stores: Sequence[Store], ask: Callable[[Store], Result]) -> list[Result]:
+    """What `ask`, which raises nothing, gives for each."""
+    if not stores:
+        return []
+    with concurrent.futures.ThreadPoolExecutor(min(_AT_ONCE, len(stores))) as pool:
+        return list(pool.map(ask, stores))
+
+
+def read_set(task: Task, store: Store) -> tuple[Held, Read]:
+    """What a store has. Raises ReleaseError, also for another set than that of the task."""
+    held = store.read()
+    read = decode(held.texts)
+    if read.flag_set not in ("", task.options.name):
+        raise OptionError(
+            "name", f"{store.name} has the set {read.flag_set}, not {task.options.name}; each has its own place"
+        )
+    return held, read
+
+
+def look(task: Task, store: Store) -> Outcome:
+    """What a store has."""
+    try:
+        _held, read = read_set(task, store)
+        return Outcome(store, read, read)
+    except ReleaseError as error:
+        return Outcome(store, error=error)
+
+
+def reads(outcomes: Iterable[Outcome]) -> list[Read]:
+    """Of the stores that answered."""
+    return [one.read for one in outcomes if one.read is not None]
+
+
+def bring_all(task: Task, goal: State, known: Sequence[Outcome]) -> list[Outcome]:
+    """Bring every store to the goal, kind after kind, the stores of a kind at the same time. `known` has those that are
+    known already to be right, or away: these are not asked again. Kills that turn up meanwhile go to all of them."""
+    done = {one.store.name: one for one in known}
+    for kind in in_turns(task.stores):
+        asked = [store for store in kind if store.name not in done]
+        for one in all_at_once(asked, lambda store: bring(task, store, goal)):
+            done[one.store.name] = one
+    outcomes = [done[store.name] for store in task.stores]
+    union = merge([goal.kills, *(one.kills for one in outcomes)])
+    if union == goal.kills or task.check_mode:
+        return outcomes
+    goal = dataclasses.replace(goal, kills=union)
+    again = [one for one in outcomes if one.error is None and one.kills != union]
+    later = {one.store.name: one for one in all_at_once([one.store for one in again], lambda s: bring(task, s, goal))}
+    return [one.followed_by(later[one.store.name]) if one.store.name in later else one for one in outcomes]
+
+
+def bring(task: Task, store: Store, goal: State) -> Outcome:
+    """Bring one store to the goal, and to the kills that it has itself. What loses a conflict is kept first."""
+    first: Read | None = None
+    written = False
+    lost: tuple[JsonObject, ...] = ()
+    for attempt in range(1_000_000):
+        try:
+            held, read = read_set(task, store)
+            kills = merge([goal.kills, read.state.kills if read.state else Kills()])
+            # One that has gone on meanwhile keeps its content, and gets the kills and restores all the same.
+            newer = read.state if read.state is not None and not read.problem else None
+            content = newer if newer is not None and newer.revision > goal.revision else goal
+            mine = content if kills == content.kills else dataclasses.replace(content, kills=kills)
+            found = fit(read, mine)
+            first = first or read
+            if not found.writes or task.check_mode:
+                return Outcome(store, first, read, written, None, lost)
+            if found.kept:
+                lost = (*lost, keep(store, held, found))
+            written = True
+            replace(task, store, held, read, mine)
+            return Outcome(store, first, Read(mine), True, None, lost)
+        except ReleaseError as error:
+            if not goes_on(task, error, attempt, written):
+                return Outcome(store, first, None, False, error, lost)
+    raise AssertionError("a task has an end")
+
+
+def goes_on(task: Task, error: ReleaseError, attempt: int, written: bool) -> bool:
+    """Whether to look again, after a little pause: when somebody else was faster, and once for what a write without an
+    answer has done. Everything else is for the next run."""
+    unsure = written and attempt == 0 and may_have_written(error)
+    return (error.kind == "conflict" or unsure) and task.pause(attempt)
+
+
+def replace(task: Task, store: Store, held: Held, read: Read, goal: State) -> None:
+    """Write a state over what was read, with the pages of the history that the store may lack."""
+    pages: list[Page] = []
+    if read.state is None or read.state.revision != goal.revision:
+        old = page_of(read.state) if read.state is not None and not read.problem else None
+        pages = [page for page in (old, page_of(goal)) if page is not None]
+    store.write(task.texts(goal), goal.revision, held, pages)
+
+
+def keep(store: Store, held: Held, found: Fit) -> JsonObject:
+    """Keep content that is about to be replaced. Returns what the result tells of it."""
+    digest = texts_sha(held.texts)
+    store.keep(held.texts, digest)
+    return {"store": store.name, "sha256": digest, "flags": list(found.differs), "reason": found.reason}
