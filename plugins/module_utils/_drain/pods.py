@@ -59,7 +59,7 @@ class Pods:
         method: str,
         url: str,
         body: bytes | None,
-        headers: Mapping[str, str],  # noqa: ARG002
+        headers: Mapping[str, str],  # noqa: ARG002 - the API client has its own
         timeout_s: float,
     ) -> tuple[int, bytes]:
         """Status and body of the pod's answer. Raises NoAnswer. The API client has headers of its own: it
