@@ -75,6 +75,12 @@ def _lab(command: str, name: str) -> bool:
     return done.returncode == 0
 
 
+def _commit() -> str:
+    """The commit of this checkout, with a plus sign where files differ from it."""
+    command = ["git", "describe", "--always", "--abbrev=9", "--exclude=*", "--dirty=+"]
+    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False).stdout.strip()
+
+
 def sweep_all(arguments: argparse.Namespace, sweep_of: c.Callable[[Subject], Sweep], record: Record) -> None:
     """Run what is asked for and not in the record yet. Raises SweepError, ValueError."""
     sweep: Sweep | None = None
@@ -102,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
     """0 when every point that was run passed."""
     lab = plan_lab(arguments.name)
     path = arguments.record or CHECKOUT / "reports" / "chaos" / "record.jsonl"
-    record = Record(path, resume=arguments.resume)
+    record = Record(path, resume=arguments.resume, commit=_commit())
     was_up = state.complete(lab)
     _say(f"lab {lab.name} up")
     if not _lab("up", lab.name):

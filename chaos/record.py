@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import collections.abc as c
 import dataclasses
 import json
@@ -25,6 +26,8 @@ class Outcome:
     seconds: float
     recover_s: float = 0.0
     orders: c.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    #: What was struck, as git names it; empty in a record that is older than this.
+    commit: str = ""
 
     @property
     def passed(self) -> bool:
@@ -32,16 +35,23 @@ class Outcome:
 
 
 class Record:
-    """A file of outcomes. With `resume` what is there already counts, and its points are not run again."""
+    """A file of outcomes. With `resume` what is there already counts, and its points are not run again. `commit` is
+    written beside each new one: a sweep takes hours, and the points of one record may be of several commits."""
 
-    def __init__(self, path: pathlib.Path, *, resume: bool) -> None:
+    def __init__(self, path: pathlib.Path, *, resume: bool, commit: str = "") -> None:
         self._path = path
+        self._commit = commit
         self.outcomes: dict[tuple[str, str], Outcome] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         if not resume:
             path.write_text("")
         elif path.exists():
-            self._read(path.read_text())
+            text = path.read_text()
+            self._read(text)
+            if text and not text.endswith("\n"):
+                # Of a sweep that was killed in the middle of a line; the next outcome has one of its own.
+                with path.open("a") as file:
+                    file.write("\n")
 
     def _read(self, text: str) -> None:
         for line in text.splitlines():
@@ -56,6 +66,7 @@ class Record:
         return (variant, point) in self.outcomes
 
     def add(self, outcome: Outcome) -> None:
+        outcome = dataclasses.replace(outcome, commit=self._commit)
         self.outcomes[outcome.variant, outcome.point] = outcome
         with self._path.open("a") as file:
             file.write(json.dumps(dataclasses.asdict(outcome), sort_keys=True) + "\n")
@@ -71,6 +82,9 @@ def table(outcomes: c.Collection[Outcome]) -> list[str]:
         rows.append(_row("all", list(outcomes)))
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    commits = collections.Counter(outcome.commit or "unknown" for outcome in outcomes)
+    if commits:
+        lines.append(f"points by commit: {', '.join(f'{name} {number}' for name, number in commits.items())}")
     gaps = [outcome.orders["longest_gap_s"] for outcome in outcomes if outcome.orders.get("longest_gap_s") is not None]
     if gaps:
         lines.append(f"longest time in which a region accepted no order: {max(gaps):.1f} s")

@@ -134,6 +134,12 @@ def test_a_record_is_gone_on_with(tmp_path: pathlib.Path) -> None:
     assert again.has("tree", "us:1:before")
     assert not again.has("tree", "us:1:after")
     assert again.outcomes["tree", "us:1:before"].violations == ("a lock is held",)
+    again.add(outcome("tree", "us:2:before"))
+    later = Record(path, resume=True, commit="83ad685+")
+    later.add(outcome("tree", "us:3:before"))
+    found = Record(path, resume=True).outcomes.values()
+    assert [one.commit for one in found] == ["", "", "83ad685+"]
+    assert "points by commit: unknown 2, 83ad685+ 1" in table(list(found))
     assert Record(path, resume=False).outcomes == {}
 
 
