@@ -76,7 +76,7 @@ class World:
             if site.has_node:
                 for name in self._services:
                     kube.delete(*_ROUTE, name, space)
-                kube.wait(f"{site.name}: no pods of a service", lambda kube=kube: not self._pods(kube), 90)  # type: ignore[misc]
+                kube.wait(f"{site.name}: no pods of a service", lambda kube=kube: not self._pods(kube), 90)  # type: ignore[misc]  # a default has no inferred type
 
     def _pods(self, kube: Kube) -> list[Json]:
         return [pod for name in self._services for pod in kube.list("v1", "Pod", self._namespace, _named(name))]

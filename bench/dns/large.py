@@ -13,9 +13,7 @@ import collections.abc as c
 import contextlib
 import dataclasses
 import importlib.metadata
-import json
 import pathlib
-import subprocess
 import sys
 import time
 import typing as t
@@ -25,6 +23,7 @@ from powerdns_server import ZONE
 from route53_shim import HEALTHY
 from route53_world import NAME, SECRET, World, record
 
+from bench.at_once import let_go, waiting
 from bench.dns.loopback import (
     CountedBucket,
     PowerDnsWorld,
@@ -34,9 +33,9 @@ from bench.dns.loopback import (
     must,
     powerdns_version,
 )
-from bench.dns.task import READY, Json, ran
+from bench.dns.task import Json, ran
 from bench.gate.part import Measured, Options, Row
-from bench.results import ROOT, Goal, row
+from bench.results import Goal, row
 from lab.errors import LabError
 
 SIZES: t.Final = (10, 10_000)
@@ -56,7 +55,6 @@ _US: t.Final = "us-east-1"
 _EU: t.Final = "eu-west-1"
 #: The rule that many records may not change at once is not what is measured.
 _PASSED: t.Final = ["many_changes"]
-_END_S: t.Final = 600
 _NONE: t.Final = Goal(0.5)
 
 
@@ -179,37 +177,11 @@ def _together(folder: pathlib.Path, cluster: Json, port: int, *, shared: bool) -
             options.append({**_route53_options(cluster, world), **given})
             if not shared:
                 options[-1]["route53"]["bucket_file"] += f"-{number}"
-        with contextlib.ExitStack() as stack:
-            children = [stack.enter_context(_process()) for _ in options]
-            for child, given in zip(children, options, strict=True):
-                _say(child, json.dumps(given))
-            for child in children:
-                if child.stdout is None or child.stdout.readline().strip() != READY:
-                    raise LabError("dns_weight did not start as a process of its own")
+        with waiting("bench.dns.task", options) as children:
             account = _count(world)
             began = time.monotonic()
-            for child in children:
-                _say(child, "go")
-            results = [json.loads(child.communicate(timeout=_END_S)[0]) for child in children]
+            results = let_go(children)
         return _burst(world, account, TOGETHER if shared else ALONE, results, began)
-
-
-@contextlib.contextmanager
-def _process() -> c.Iterator[subprocess.Popen[str]]:
-    """dns_weight as a process that is ready to begin; gone after the block."""
-    words = [sys.executable, "-m", "bench.dns.task"]
-    child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    try:
-        yield child
-    finally:
-        child.kill()
-        child.communicate()
-
-
-def _say(child: subprocess.Popen[str], line: str) -> None:
-    if child.stdin is not None:
-        child.stdin.write(f"{line}\n")
-        child.stdin.flush()
 
 
 def _burst(world: World, account: CountedBucket, case: str, results: c.Sequence[Json], began: float) -> Burst:

@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """dns_weight as Ansible runs it: here by `ran`, or as a process of its own by `python -m bench.dns.task`.
 
-The process reads its options from standard input, as one line of JSON, says that it is ready, and begins with the next
-line: many processes begin at once, however long each of them took to start. It prints the result as JSON.
+The process is one of those that `bench.at_once` lets begin. It prints the result as JSON.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock i
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import execute
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.run import ARGUMENT_SPEC, EMPTY_RESULT, run
 
-Json = dict[str, t.Any]
+from bench import at_once
 
-READY: t.Final = "ready"
+Json = dict[str, t.Any]
 
 
 def ran(options: t.Mapping[str, t.Any]) -> Json:
@@ -41,10 +40,7 @@ def ran(options: t.Mapping[str, t.Any]) -> Json:
 
 
 def main() -> int:
-    options = json.loads(sys.stdin.readline())
-    print(READY, flush=True)
-    sys.stdin.readline()
-    print(json.dumps(ran(options), default=str))
+    print(json.dumps(ran(at_once.begin()), default=str))
     return 0
 
 

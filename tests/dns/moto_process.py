@@ -50,7 +50,7 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> None:
 
 def _serve(port: int) -> None:
     from moto.route53 import models  # noqa: PLC0415 - only the process has to load moto
-    from moto.server import main  # noqa: PLC0415
+    from moto.server import main  # noqa: PLC0415 - as above
 
     make = models.Route53Backend.create_hosted_zone
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import http.client
 import multiprocessing
 import pathlib
@@ -13,12 +14,16 @@ import time
 import typing as t
 from collections.abc import Iterator
 
+import boto3.session
+import botocore.credentials
+import botocore.session
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import SystemClock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError, may_have_written
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns import route53
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model import Member, WeightedSet, Written
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.token_bucket import Limit, TokenBucket
+from fakes import FakeClock
 from moto_process import moto_process
 from route53_shim import HEALTHY, Bucket
 from route53_world import NAME, SECRET, World, record
@@ -170,6 +175,45 @@ def test_nothing_is_sent_after_the_lock_has_ended(world: World) -> None:
     assert (met.value.retriable, may_have_written(met.value)) == (True, False)
     assert world.shim.asked("ChangeResourceRecordSets") == 0
     world.provider.write(batch, world.end, world.end)
+    assert world.stored() == [EU, {**US, "Weight": 0}]
+
+
+class SlowCredentials(botocore.credentials.CredentialProvider):  # type: ignore[misc] # botocore has no types
+    """Fetched anew whenever they are needed, because they end soon. Each time costs the next of `takes_s`, and then
+    nothing."""
+
+    METHOD = CANONICAL_NAME = "slow"
+
+    def __init__(self, clock: FakeClock, takes_s: list[float]) -> None:
+        super().__init__()
+        self.clock, self.takes_s = clock, takes_s
+
+    def load(self) -> t.Any:
+        return botocore.credentials.DeferredRefreshableCredentials(self._fetch, self.METHOD)
+
+    def _fetch(self) -> dict[str, str]:
+        self.clock.elapsed += self.takes_s.pop(0) if self.takes_s else 0.0
+        ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=5)
+        return {"access_key": "testing", "secret_key": SECRET, "token": "testing", "expiry_time": ends.isoformat()}
+
+
+@pytest.mark.parametrize("takes_s", [[30.0], [4.0], [0.0, 30.0], [1.0, 3.0]], ids=str)
+def test_credentials_that_take_long_send_nothing_after_the_lock_has_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch, takes_s: list[float]
+) -> None:
+    """Also those that are fetched once more while the request is signed."""
+    clock, session, make = FakeClock(), botocore.session.Session(), boto3.session.Session
+    slow = SlowCredentials(clock, takes_s)
+    session.register_component("credential_provider", botocore.credentials.CredentialResolver([slow]))
+    monkeypatch.setattr(boto3.session, "Session", lambda **given: make(botocore_session=session, region_name="eu"))
+    provider = route53.Route53.from_options(world.options(), clock)
+    batch = world.provider.batch(read(world), {"us-east-1": 0})
+    with pytest.raises(ReleaseError, match="the time is over") as met:
+        provider.write(batch, clock.monotonic() + 300.0, clock.monotonic() + 4.0)
+    assert (met.value.retriable, may_have_written(met.value), takes_s) == (True, False, [])
+    assert world.shim.asked("ChangeResourceRecordSets") == 0
+    # By now they are there.
+    provider.write(batch, clock.monotonic() + 300.0, clock.monotonic() + 4.0)
     assert world.stored() == [EU, {**US, "Weight": 0}]
 
 

@@ -121,7 +121,10 @@ def without_problems(request: Mapping[str, t.Any]) -> list[str]:
     if not named:
         return []
     if request.get("kind") != "deploy":
-        return ["without: it is for a deploy; to leave a region out of a way back use --limit."]
+        return [
+            "without: it is for a deploy; a way back goes to every region that answers, and recover.yml brings up the "
+            "others."
+        ]
     problems = [f"without: {_unknown('region', name, hosts)}" for name in named if name not in hosts]
     limited = {part.strip() for part in str(request.get("limit") or "").replace(":", ",").split(",")}
     problems += [
@@ -291,7 +294,7 @@ def absent_revision(history: Sequence[Mapping[str, t.Any]], number: int, region:
         return None
     return (
         f"revision: {number} is not kept in {region} (kept: {_numbers(released)}); name one that every region keeps "
-        f"with -e revision=NUMBER, or leave {region} out with --limit."
+        "with -e revision=NUMBER."
     )
 
 

@@ -34,6 +34,14 @@ class NoAnswer(Exception):
         self.hopeless = hopeless
 
 
+class Reply(t.NamedTuple):
+    """A whole answer."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
 class HttpSession:
     """Keeps up to `connections` to each server. No retries, because whoever asks knows better when to ask again, and no
     redirects, because a token goes to one place. Raises ReleaseError without the library."""
@@ -50,6 +58,12 @@ class HttpSession:
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float
     ) -> tuple[int, bytes]:
         """Status and body. Raises NoAnswer."""
+        return self.exchange(method, url, body, headers, timeout_s)[:2]
+
+    def exchange(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float
+    ) -> Reply:
+        """As `send`, for those who need the headers of the answer."""
         end = self._clock.monotonic() + timeout_s
         try:
             answer = self._pool.request(
@@ -72,7 +86,7 @@ class HttpSession:
             raise NoAnswer(f"no answer within {timeout_s:g} s", timeout=True) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise NoAnswer(_plain(error)) from error
-        return int(answer.status), found
+        return Reply(int(answer.status), found, dict(answer.headers))
 
     def _whole(self, answer: t.Any, end: float, timeout_s: float) -> bytes:
         found = bytearray()

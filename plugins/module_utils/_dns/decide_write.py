@@ -13,8 +13,11 @@ from collections.abc import Mapping, Sequence
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Entry
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.decide_dns_undo import KIND
 
-#: Seconds before the next try.
+#: Seconds before the next try, where the provider does not ask for more.
 PAUSE_S: t.Final = 1.0
+#: How long a change that is answered wrongly may be taken back beyond the end of the task: it must not stay because the
+#: time is over.
+BACK_S: t.Final = 15.0
 #: A slice is never shorter: Route 53 is asked every 2 to 5 s whether a change is everywhere.
 SHORTEST_SLICE_S: t.Final = 6.0
 #: The field, in the journal, of the id of a change that has to be waited for.
@@ -25,29 +28,43 @@ WRITTEN: t.Final = "written.change"
 Word = t.Literal["written", "again", "failed", "unknown"]
 
 
-def after_failure(kind: str, *, retriable: bool, unsure: bool, there: bool | None, locked: bool, left_s: float) -> Word:
+def after_failure(
+    kind: str,
+    *,
+    retriable: bool,
+    unsure: bool,
+    there: bool | None,
+    locked: bool,
+    left_s: float,
+    pause_s: float = PAUSE_S,
+) -> Word:
     """What a write that failed with an error of that `kind` means.
 
     `unsure`: this try, or one before it, may have been carried out. `there`: whether the set is what was meant to be
     written, None when it could not be read; False as well where nobody had to look. `locked`: there is a lock that can
-    be asked before another try; without one, the provider's own tries are all. `left_s`: seconds until the task ends.
+    be asked before another try; without one, the provider's own tries are all. `left_s`: seconds until the task ends,
+    `pause_s` until another try.
     """
-    # `broken` for good: it was taken, and what is answered is not what was written.
-    found = unsure and there is True and (retriable or kind != "broken")
+    found = unsure and there is True
     if there is not False and not found:
         return "unknown"
     # Of `read_back` it is known that somebody else has written since. What stands there is not done yet: its answers
     # have to be looked at, or it has an id to wait for, and only the provider's answer tells that.
-    if locked and goes_on(retriable, left_s) and kind != "read_back":
+    if locked and goes_on(retriable, left_s, pause_s) and kind != "read_back":
         return "again"
     if found:
         return "written"
     return "unknown" if unsure else "failed"
 
 
-def goes_on(retriable: bool, left_s: float) -> bool:
+def goes_on(retriable: bool, left_s: float, pause_s: float = PAUSE_S) -> bool:
     """Whether there is time for another try after an error."""
-    return retriable and left_s > PAUSE_S
+    return retriable and left_s > pause_s
+
+
+def back_end(now: float, end: float) -> float:
+    """Until when a change that is answered wrongly is taken back, at `now`, by a task that ends at `end`."""
+    return max(end, now + BACK_S)
 
 
 def slice_end(now: float, end: float, renew_s: float | None) -> float:

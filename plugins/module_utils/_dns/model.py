@@ -10,6 +10,8 @@ import math
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
+
 JsonObject = dict[str, t.Any]
 
 
@@ -57,11 +59,12 @@ class WeightedSet:
 @dataclasses.dataclass(frozen=True)
 class Batch:
     """One change, all or nothing: exactly what goes to the provider. `content` is what check and diff mode print; no
-    secret is in it."""
+    secret is in it. `back`: it takes back a change that is answered wrongly, so nobody has to answer rightly first."""
 
     before: WeightedSet
     after: Mapping[str, int]
     content: JsonObject
+    back: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +73,27 @@ class Written:
 
     change: str
     waits: bool
+
+
+class TryLater(ReleaseError):
+    """A failure that may pass. `wait_s`: seconds that the provider asks to wait before the next request."""
+
+    def __init__(self, message: str, *, kind: str, system: str, wait_s: float) -> None:
+        super().__init__(message, kind=kind, system=system, retriable=True)
+        self.wait_s = wait_s
+
+
+def asked_wait_s(error: ReleaseError) -> float:
+    """Seconds that the provider asks to wait; 0 when it asks for nothing."""
+    return error.wait_s if isinstance(error, TryLater) else 0.0
+
+
+class Broken(ReleaseError):
+    """What is answered is not what was written; with `retriable` it is only not known yet. `back` takes it back."""
+
+    def __init__(self, message: str, *, system: str, back: Batch, retriable: bool) -> None:
+        super().__init__(message, kind="broken", system=system, retriable=retriable)
+        self.back = back
 
 
 class Provider(t.Protocol):
@@ -98,6 +122,10 @@ class Provider(t.Protocol):
         """Send it. ReleaseError of kind `conflict` when the set is not `batch.before` any more: nothing was written.
         `fence` is a time as well: the lock ends then, so the change is sent before it or not at all. `lost`: the answer
         to a call before this one was, so the set may be what `batch` makes of it: then that is what is gone on with."""
+
+    def look(self, batch: Batch, written: Written, end: float) -> None:
+        """Whether what is answered is what was written; sends no change. Raises Broken, also when that is not known at
+        `end`."""
 
     def wait(self, written: Written, end: float) -> None:
         """Until every server of the authority has the change."""

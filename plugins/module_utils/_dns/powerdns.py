@@ -10,13 +10,15 @@ what stands there is compared right before the write, and the answers are asked 
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import json
 import math
 import pathlib
+import random
 import ssl
 import typing as t
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
@@ -24,44 +26,58 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     ReleaseError,
     may_have_written,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.http import HttpSession, NoAnswer
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.http import HttpSession, NoAnswer, Reply
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.pauses import Pauses, retry_after_s
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns import lua_record
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model import (
     Batch,
+    Broken,
     JsonObject,
     Member,
+    TryLater,
     WeightedSet,
     Written,
+    asked_wait_s,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.resolver import Resolver
 
 _REQUEST_S: t.Final = 5.0
 _HEALTH_S: t.Final = 2.0
+#: Between two tries of a request the first pause; between two questions to the authority each.
 _PAUSE_S: t.Final = 0.2
 _LONGEST_PAUSE_S: t.Final = 2.0
 #: Answers that are looked at after a write. A record that answers one region only has one chance in 65,536 at 50:50.
 _LOOKED_AT: t.Final = 16
-#: How long a restore may take beyond the end: a broken record must not stay because the time is over.
-_RESTORE_S: t.Final = 15.0
 
 
 class Transport(t.Protocol):
     """The one thing that tests may replace."""
 
-    def send(
+    def exchange(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float
-    ) -> tuple[int, bytes]:
-        """Status and body. Raises NoAnswer."""
+    ) -> Reply:
+        """The answer. Raises NoAnswer."""
 
 
-class _Broken(Exception):
-    """What is answered after a write is not what was written."""
+class _Wrong(Exception):
+    """The authority does not answer what it should. `cut_off`: it may only have had too little time."""
+
+    def __init__(self, problem: str, *, cut_off: bool = False) -> None:
+        super().__init__(problem)
+        self.cut_off = cut_off
 
 
 class PowerDns:
     """The protocol Provider, see model.py. `raw` of a set is the record set as the API gives it."""
 
-    def __init__(self, options: Mapping[str, t.Any], clock: Clock, api: Transport, health: Transport) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, t.Any],
+        clock: Clock,
+        api: Transport,
+        health: Transport,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self.name = "powerdns"
         self.largest_weight = lua_record.LARGEST_WEIGHT
         self._zone = _absolute(options["zone"])
@@ -72,6 +88,7 @@ class PowerDns:
         self._clock = clock
         self._api = api
         self._health = health
+        self._chance = chance
         self._authority = Resolver(options["authority"], clock, "powerdns.authority")
         #: Record sets LUA of names that have no set of the type that was read, and may have one of another type.
         self._beside: dict[str, JsonObject | None] = {}
@@ -127,29 +144,28 @@ class PowerDns:
             "records": [*beside, {"content": content, "disabled": False}],
         }
         body = {"rrsets": [{**after_set, "changetype": "REPLACE"}]}
-        return Batch(
-            before,
-            {member.region: member.weight for member in weighted},
-            {"method": "PATCH", "url": f"{self._url}{self._path}", "body": body},
-        )
+        return Batch(before, {member.region: member.weight for member in weighted}, self._content(body))
 
     def write(self, batch: Batch, end: float, fence: float = math.inf, *, lost: bool = False) -> Written:
         name = self._in_zone(batch.before.name)
         (wanted,) = batch.content["body"]["rrsets"]
         until = min(end, fence)
-        if not lost or _plain_or_none(self._record_set(name, until)) != _plain(wanted):
-            self._look_before(batch.before, until, wanted if lost else None)
+        if not lost or _plain_or_none(self._record_set(name, until)) != _aim(wanted):
+            self._look_before(batch, until, wanted if lost else None)
             self._change(wanted, batch.before, until, lost)
-        # It is taken. To look at it needs no lock, and a server that gets its zone from another one takes its time.
         try:
-            serial = self._read_back(name, wanted, end)
-            self._look_at_answers(batch, serial, end)
-        except _Broken as broken:
-            self._restore(batch, wanted, str(broken), end)
+            serial = self._read_back(name, wanted, until)
         except ReleaseError as error:
             error.unsure = True
             raise
         return Written(str(serial), waits=False)
+
+    def look(self, batch: Batch, written: Written, end: float) -> None:
+        try:
+            self._look_at_answers(batch, int(written.change), end)
+        except _Wrong as wrong:
+            problem = f"after the change {wrong}"
+            raise Broken(problem, system=self.name, back=self._back(batch), retriable=wrong.cut_off) from wrong
 
     def wait(self, written: Written, end: float) -> None:
         """Nothing to wait for: `write` has asked the server already."""
@@ -171,7 +187,7 @@ class PowerDns:
         """What stands at the name, by type."""
         asked = {"rrset_name": name, **({"rrset_type": kind} if kind else {})}
         answer = self._request("GET", f"?{urllib.parse.urlencode(asked)}", None, end)
-        return {one["type"]: one for one in answer["rrsets"] if _absolute(one["name"]) == name}
+        return _by_type(answer, name)
 
     def _owner(self, name: str, kind: str, found: Mapping[str, JsonObject], end: float) -> str | None:
         beside = self._record_set(f"{kind.lower()}-{name}", end, "TXT")
@@ -185,18 +201,34 @@ class PowerDns:
 
     # -- what writing needs
 
-    def _look_before(self, before: WeightedSet, end: float, ours: JsonObject | None) -> None:
+    def _content(self, body: JsonObject) -> JsonObject:
+        return {"method": "PATCH", "url": f"{self._url}{self._path}", "body": body}
+
+    def _back(self, batch: Batch) -> Batch:
+        """What puts back what stood there, over our own change only."""
+        before, was = batch.before, self._was(batch.before)
+        (sent,) = batch.content["body"]["rrsets"]
+        old: JsonObject = {"name": sent["name"], "type": "LUA", "changetype": "DELETE"}
+        if was is not None:
+            old = {**was, "changetype": "REPLACE"}
+        ours = dataclasses.replace(
+            before, members=tuple(_with_weight(member, batch.after) for member in before.members), raw=_aim(sent)
+        )
+        return Batch(ours, before.weights, self._content({"rrsets": [old]}), back=True)
+
+    def _look_before(self, batch: Batch, end: float, ours: JsonObject | None) -> None:
         """What has to hold before the first byte of a change is sent. Every error says that nothing was written."""
         try:
             # With less time than that, silence says nothing about the server.
             if self._clock.monotonic() + _PAUSE_S > end:
-                raise _not_sent(before)
-            # A server that cannot be asked afterwards is not written to.
-            self._serial(end)
-            self._compare(before, end, ours)
-        except _Broken as broken:
-            problem = f"{broken}; nothing was written"
-            raise _error(problem, "unreachable", retriable=True, unsure=False) from broken
+                raise _not_sent(batch.before)
+            if not batch.back:
+                # A server that cannot be asked afterwards is not written to.
+                self._serial(end)
+            self._compare(batch.before, end, ours)
+        except _Wrong as wrong:
+            problem = f"{wrong}; nothing was written"
+            raise _error(problem, "unreachable", retriable=True, unsure=False) from wrong
         except ReleaseError as error:
             error.unsure = False
             raise
@@ -204,28 +236,30 @@ class PowerDns:
     def _compare(self, before: WeightedSet, end: float, ours: JsonObject | None = None) -> None:
         """Raises `conflict` when the set is not the one that was read, nor `ours`, a change that may come late."""
         found = _plain_or_none(self._record_set(before.name, end))
-        if found != self._was(before) and (ours is None or found != _plain(ours)):
+        if found != self._was(before) and (ours is None or found != _aim(ours)):
             raise _error(f"{before.name} was changed since it was read; nothing was written", "conflict")
 
     def _change(self, wanted: JsonObject, before: WeightedSet, end: float, lost: bool) -> None:
         """Send it until it stands there. Without an answer it may have been carried out: look before the next try.
         `lost`: so may one before this call. Every error says whether one of the tries may have been."""
+        pauses = self._pauses()
         try:
             while (left_s := end - self._clock.monotonic()) > 0:
                 try:
                     # A try that is silent leaves time to look for what it did.
-                    self._request("PATCH", "", {"rrsets": [wanted]}, end - left_s / 2, tries=1)
+                    self._once("PATCH", "", {"rrsets": [wanted]}, end - left_s / 2)
                     return
                 except ReleaseError as error:
                     lost = lost or may_have_written(error)
-                    if not error.retriable or self._clock.monotonic() + _LONGEST_PAUSE_S > end:
+                    pause_s = pauses.next(asked_wait_s(error))
+                    if not error.retriable or self._clock.monotonic() + max(pause_s, _LONGEST_PAUSE_S) > end:
                         raise
-                self._clock.sleep(_PAUSE_S)
+                self._clock.sleep(pause_s)
                 if not lost:
                     self._compare(before, end)
                     continue
                 found = _plain_or_none(self._record_set(before.name, end))
-                if found == _plain(wanted):
+                if found == _aim(wanted):
                     return
                 if found != self._was(before):
                     problem = "somebody else has changed it meanwhile, and whether our change was taken is not known"
@@ -239,13 +273,13 @@ class PowerDns:
         """The serial of the zone that holds the change."""
         asked = urllib.parse.urlencode({"rrset_name": name, "rrset_type": "LUA"})
         answer = self._request("GET", f"?{asked}", None, end)
-        if _plain(wanted) not in [_plain(one) for one in answer["rrsets"]]:
+        if _plain_or_none(_by_type(answer, name)) != _aim(wanted):
             problem = "our change was taken, and somebody else has changed it at once; run this again"
             raise _error(f"{name}: {problem}", "read_back", retriable=True)
         return int(answer["edited_serial"])
 
     def _look_at_answers(self, batch: Batch, serial: int, end: float) -> None:
-        """Raises _Broken."""
+        """Raises _Wrong."""
         before = batch.before
         right: set[str] = set()
         for member in before.members:
@@ -254,60 +288,29 @@ class PowerDns:
         # A server that gets its zone from the one with the API still answers what was there before.
         while (serial - self._serial(end)) % 2**32 in range(1, 2**31):
             if self._clock.monotonic() + _PAUSE_S > end:
-                raise _Broken(f"{self._authority.address} did not get the serial {serial} of {self._zone} in time")
+                problem = f"{self._authority.address} did not get the serial {serial} of {self._zone} in time"
+                raise _Wrong(problem, cut_off=True)
             self._clock.sleep(_PAUSE_S)
         for values in self._ask(before.name, before.type, _LOOKED_AT, end):
             odd = {value.lower() for value in values} - right
             if odd:
-                raise _Broken(f"{min(odd)} was answered, which belongs to no region with a weight")
+                raise _Wrong(f"{min(odd)} was answered, which belongs to no region with a weight")
 
     def _serial(self, end: float) -> int:
-        """The serial number of the zone that is answered. Raises _Broken."""
+        """The serial number of the zone that is answered. Raises _Wrong."""
         return int(self._ask(self._zone, "SOA", 1, end)[0][0].split()[2])
 
     def _ask(self, name: str, kind: str, number: int, end: float) -> list[tuple[str, ...]]:
-        """What is answered. Raises _Broken where it is an error, nothing, or not there."""
+        """What is answered. Raises _Wrong where it is an error, nothing, or not there."""
         answers = self._authority.ask(name, kind, number, end)
         for answer in answers:
             if not answer.values:
                 problem = answer.problem or "an answer without a record"
-                raise _Broken(f"{self._authority.address} gave {problem} for {name} {kind}")
+                raise _Wrong(
+                    f"{self._authority.address} gave {problem} for {name} {kind}",
+                    cut_off=self._clock.monotonic() >= end,
+                )
         return [answer.values for answer in answers]
-
-    def _restore(self, batch: Batch, wanted: JsonObject, problem: str, end: float) -> t.NoReturn:
-        """Put back what stood there. Raises `broken` always."""
-        before, unsure = batch.before, True
-        try:
-            if not self._put_back(wanted, before, max(end, self._clock.monotonic() + _RESTORE_S)):
-                # A part of it may be ours.
-                outcome = "somebody else has changed the record meanwhile, so it was left"
-            else:
-                gone = self._was(before) is None
-                outcome = "there is no record again" if gone else "the record from before stands there again"
-                unsure = False
-        except ReleaseError as error:
-            outcome = f"and the record from before could not be put back: {error.message}; put it back by hand"
-        raise _error(f"{before.name}: after the change {problem}; {outcome}", "broken", unsure=unsure)
-
-    def _put_back(self, wanted: JsonObject, before: WeightedSet, until: float) -> bool:
-        """Whether what stood there does so again. Each try is made over our own change only: False when what stands
-        there is somebody else's. Raises ReleaseError."""
-        was, pause = self._was(before), _PAUSE_S
-        old: JsonObject = {"name": before.name, "type": "LUA", "changetype": "DELETE"}
-        if was is not None:
-            old = {**was, "changetype": "REPLACE"}
-        while True:
-            found = _plain_or_none(self._record_set(before.name, until))
-            if found != _plain(wanted):
-                return found == was
-            try:
-                self._request("PATCH", "", {"rrsets": [old]}, until, tries=1)
-                return True
-            except ReleaseError as error:
-                if not error.retriable or self._clock.monotonic() + pause > until:
-                    raise
-            self._clock.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     def _was(self, before: WeightedSet) -> JsonObject | None:
         """The record set as it was when the set was read, or was found missing."""
@@ -315,31 +318,38 @@ class PowerDns:
 
     # -- HTTP
 
-    def _request(self, method: str, query: str, body: JsonObject | None, end: float, tries: int = 100) -> JsonObject:
-        """Try until the end while the server is away. Raises ReleaseError."""
-        sent = None if body is None else json.dumps(body).encode()
-        pause = _PAUSE_S
-        for number in range(1, tries + 1):
-            left = max(0.1, min(_REQUEST_S, end - self._clock.monotonic()))
-            try:
-                headers = {"Accept": "application/json", "Content-Type": "application/json", "X-API-Key": self._key()}
-                status, answer = self._api.send(method, f"{self._url}{self._path}{query}", sent, headers, left)
-                return self._answer(method, status, answer)
-            except NoAnswer as error:
-                text = f"PowerDNS at {self._url} does not answer: {error}"
-                failed = _error(text, "unreachable", retriable=not error.hopeless)
-            except ReleaseError as error:
-                failed = error
-            if not failed.retriable or number == tries or self._clock.monotonic() + pause > end:
-                raise failed
-            self._clock.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
-        raise AssertionError("the last try returns or raises")
+    def _pauses(self) -> Pauses:
+        return Pauses(_PAUSE_S, _LONGEST_PAUSE_S, self._chance)
 
-    def _answer(self, method: str, status: int, body: bytes) -> JsonObject:
-        """The one place that knows what the answers of PowerDNS mean."""
+    def _request(self, method: str, query: str, body: JsonObject | None, end: float) -> JsonObject:
+        """Try until the end while the server is away. Raises ReleaseError."""
+        pauses = self._pauses()
+        while True:
+            try:
+                return self._once(method, query, body, end)
+            except ReleaseError as error:
+                pause_s = pauses.next(asked_wait_s(error))
+                if not error.retriable or self._clock.monotonic() + pause_s > end:
+                    raise
+            self._clock.sleep(pause_s)
+
+    def _once(self, method: str, query: str, body: JsonObject | None, end: float) -> JsonObject:
+        """One try. Raises ReleaseError."""
+        sent = None if body is None else json.dumps(body).encode()
+        left = max(0.1, min(_REQUEST_S, end - self._clock.monotonic()))
+        headers = {"Accept": "application/json", "Content-Type": "application/json", "X-API-Key": self._key()}
         try:
-            answer = json.loads(body) if body else {}
+            reply = self._api.exchange(method, f"{self._url}{self._path}{query}", sent, headers, left)
+        except NoAnswer as error:
+            text = f"PowerDNS at {self._url} does not answer: {error}"
+            raise _error(text, "unreachable", retriable=not error.hopeless) from error
+        return self._answer(method, reply)
+
+    def _answer(self, method: str, reply: Reply) -> JsonObject:
+        """The one place that knows what the answers of PowerDNS mean."""
+        status = reply.status
+        try:
+            answer = json.loads(reply.body) if reply.body else {}
         except ValueError:
             answer = None
         said = str(answer.get("error", "")) if isinstance(answer, dict) else ""
@@ -350,10 +360,13 @@ class PowerDns:
             raise _error(f"{place} refuses the API key of {self._key_file} ({status})", "auth")
         if status == 404:
             raise _error(f"{place} has no zone {self._zone}, or no such server (404){said}", "not_found")
-        if status == 429:
-            raise _error(f"{place} asks for fewer requests (429){said}", "throttled", retriable=True)
-        if status >= 500:
-            raise _error(f"{place} answered {status}{said}", "unreachable", retriable=True)
+        if status == 429 or status >= 500:
+            kind, what = "unreachable", f"answered {status}"
+            if status == 429:
+                kind, what = "throttled", "asks for fewer requests (429)"
+            wait_s = retry_after_s(reply.headers, self._clock.now())
+            asked = f", and asks to wait {wait_s:.0f} s" if wait_s > 0 else ""
+            raise TryLater(f"{place} {what}{asked}{said}", kind=kind, system=self.name, wait_s=wait_s)
         if not 200 <= status < 300:
             raise _error(f"{place} refuses the request ({status}){said}", "refused")
         if method == "GET" and not (isinstance(answer, dict) and isinstance(answer.get("rrsets"), list)):
@@ -379,10 +392,10 @@ class PowerDns:
             if left <= 0:
                 return None
             try:
-                status, _body = self._health.send("GET", member.health, None, {"User-Agent": "dns_weight"}, left)
+                reply = self._health.exchange("GET", member.health, None, {"User-Agent": "dns_weight"}, left)
             except NoAnswer:
                 continue
-            if status == 200:
+            if reply.status == 200:
                 return True
         return False
 
@@ -429,6 +442,16 @@ def _plain(found: Mapping[str, t.Any]) -> JsonObject:
         "ttl": int(found["ttl"]),
         "records": _records(found["records"]),
     }
+
+
+def _by_type(answer: JsonObject, name: str) -> dict[str, JsonObject]:
+    """What stands at the name, by type. Some servers give the whole zone all the same."""
+    return {one["type"]: one for one in answer["rrsets"] if _absolute(one["name"]) == name}
+
+
+def _aim(change: JsonObject) -> JsonObject | None:
+    """What stands there after a change; None when it takes the record away."""
+    return None if change["changetype"] == "DELETE" else _plain(change)
 
 
 def _plain_or_none(found: Mapping[str, JsonObject]) -> JsonObject | None:

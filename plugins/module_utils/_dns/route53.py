@@ -68,7 +68,7 @@ class Route53:
         limit = Limit(float(given["requests_per_s"]), float(given["burst"]))
         if limit.per_s <= 0 or limit.burst < 1:
             raise OptionError("route53.requests_per_s and burst", "needed: more than 0, and 1 or more")
-        transport = BotoTransport(aws_region=given["aws_region"], profile=profile, endpoint_url=endpoint_url)
+        transport = BotoTransport(clock, aws_region=given["aws_region"], profile=profile, endpoint_url=endpoint_url)
         path = pathlib.Path(given.get("bucket_file") or _default_file(profile, endpoint_url))
         health = TokenBucket(path.with_name(path.name + ".health"), _HEALTH_LIMIT, clock)
         return cls(given["zone_id"], Route53Api(transport, TokenBucket(path, limit, clock), clock), health, clock)
@@ -105,6 +105,9 @@ class Route53:
                 # Whatever this try says, the one without an answer may have been carried out.
                 met.unsure = True
                 raise
+
+    def look(self, batch: Batch, written: Written, end: float) -> None:
+        """Nothing to look at: Route 53 takes no record that it cannot answer."""
 
     def wait(self, written: Written, end: float) -> None:
         if not written.waits:

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import typing as t
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.pauses import Pauses
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.decide_route53 import SYSTEM, refusal
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.token_bucket import TokenBucket
@@ -30,6 +32,8 @@ except ImportError:
 _CONNECT_S: t.Final = 3.0
 _ATTEMPT_S: t.Final = 10.0
 _SHORTEST_ATTEMPT_S: t.Final = 0.1
+#: Time-outs belong to a client, and a client takes long to build. A request has the longest of these that it may.
+_TIME_OUTS_S: t.Final = (_ATTEMPT_S, 5.0, 2.5, 1.2, 0.6, 0.3, _SHORTEST_ATTEMPT_S)
 _FIRST_PAUSE_S: t.Final = 0.25
 _LONGEST_PAUSE_S: t.Final = 8.0
 _LONGEST_TEXT: t.Final = 300
@@ -71,18 +75,26 @@ class NoAnswer(Exception):
         self.hopeless = hopeless
 
 
+class TooLate(Exception):
+    """The time was over right before the request would have left: nothing was sent."""
+
+
 class Transport(t.Protocol):
     """The one thing that tests replace."""
 
-    def send(self, operation: str, parameters: Mapping[str, t.Any], timeout_s: float) -> JsonObject:
-        """The answer to one request, as boto3 gives it. Raises Refused and NoAnswer."""
+    def prepare(self, timeout_s: float) -> None:
+        """Have at hand what a request with that time-out needs, however long that takes. Raises NoAnswer."""
+
+    def send(self, operation: str, parameters: Mapping[str, t.Any], timeout_s: float, end: float) -> JsonObject:
+        """The answer to one request, as boto3 gives it. Nothing leaves after `end`, a time of the monotonic clock.
+        Raises Refused, NoAnswer and TooLate."""
 
 
 class BotoTransport:
     """boto3's client. Credentials are found as boto3 finds them: a profile, the environment, the role of the machine.
     None of them is in an error."""
 
-    def __init__(self, *, aws_region: str, profile: str | None, endpoint_url: str | None) -> None:
+    def __init__(self, clock: Clock, *, aws_region: str, profile: str | None, endpoint_url: str | None) -> None:
         if not HAVE_BOTO3:
             raise ReleaseError(missing_required_lib("boto3"), kind="library", system="controller")
         try:
@@ -90,42 +102,70 @@ class BotoTransport:
         except botocore.exceptions.ProfileNotFound as error:
             raise OptionError("route53.profile", f"there is no profile {profile}") from error
         self._endpoint_url = endpoint_url
-        self._usual = self._client(_ATTEMPT_S)
+        self._clock = clock
+        self._clients: dict[float, t.Any] = {}
+        #: After that nothing leaves.
+        self._end = 0.0
+        self._client(_ATTEMPT_S)
 
-    def send(self, operation: str, parameters: Mapping[str, t.Any], timeout_s: float) -> JsonObject:
-        # Time-outs belong to a client. The usual one serves until the end is near.
-        client = self._usual if timeout_s >= _ATTEMPT_S else self._client(timeout_s)
-        try:
-            answer = getattr(client, operation)(**parameters)
-        except botocore.exceptions.ClientError as error:
-            raise _refused(error.response) from error
-        except (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError) as error:
-            raise NoAnswer("there are no credentials", kind="auth", hopeless=True) from error
-        except botocore.exceptions.ParamValidationError as error:
-            raise NoAnswer(str(error)[:_LONGEST_TEXT], kind="refused", hopeless=True) from error
-        except botocore.exceptions.SSLError as error:
-            raise NoAnswer("its certificate is not valid here", hopeless=True) from error
-        except botocore.parsers.ResponseParserError as error:
-            raise NoAnswer("the answer cannot be read", kind="broken") from error
-        except (
-            botocore.exceptions.CredentialRetrievalError,
-            botocore.exceptions.TokenRetrievalError,
-            botocore.exceptions.SSOError,
-        ) as error:
-            # Its text is that of a program of the user, which may say what it likes.
-            raise NoAnswer("the credentials could not be fetched", kind="auth", hopeless=True) from error
-        except (botocore.exceptions.BotoCoreError, botocore.exceptions.HTTPClientError) as error:
-            raise NoAnswer(type(error).__name__) from error
+    def prepare(self, timeout_s: float) -> None:
+        with _understood():
+            self._client(timeout_s)
+            credentials = self._session.get_credentials()
+            if credentials is not None:
+                # Fetches them where they are missing or about to end.
+                credentials.get_frozen_credentials()
+
+    def send(self, operation: str, parameters: Mapping[str, t.Any], timeout_s: float, end: float) -> JsonObject:
+        self._end = end
+        with _understood():
+            answer = getattr(self._client(timeout_s), operation)(**parameters)
         answer.pop("ResponseMetadata", None)
         return t.cast("JsonObject", answer)
 
     def _client(self, timeout_s: float) -> t.Any:
-        config = botocore.config.Config(
-            retries={"total_max_attempts": 1, "mode": "standard"},
-            connect_timeout=min(_CONNECT_S, timeout_s),
-            read_timeout=timeout_s,
-        )
-        return self._session.client("route53", endpoint_url=self._endpoint_url, config=config)
+        given_s = next((one for one in _TIME_OUTS_S if one <= timeout_s), _SHORTEST_ATTEMPT_S)
+        if given_s not in self._clients:
+            config = botocore.config.Config(
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                connect_timeout=min(_CONNECT_S, given_s),
+                read_timeout=given_s,
+            )
+            client = self._session.client("route53", endpoint_url=self._endpoint_url, config=config)
+            # Signed by then, and not sent: the credentials may have been fetched for it once more.
+            client.meta.events.register("before-send.route-53", self._stop_when_late)
+            self._clients[given_s] = client
+        return self._clients[given_s]
+
+    def _stop_when_late(self, **_event: t.Any) -> None:
+        if self._clock.monotonic() >= self._end:
+            raise TooLate
+
+
+@contextlib.contextmanager
+def _understood() -> Iterator[None]:
+    """The one place that knows what boto3's errors mean. Raises Refused and NoAnswer."""
+    try:
+        yield
+    except botocore.exceptions.ClientError as error:
+        raise _refused(error.response) from error
+    except (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError) as error:
+        raise NoAnswer("there are no credentials", kind="auth", hopeless=True) from error
+    except botocore.exceptions.ParamValidationError as error:
+        raise NoAnswer(str(error)[:_LONGEST_TEXT], kind="refused", hopeless=True) from error
+    except botocore.exceptions.SSLError as error:
+        raise NoAnswer("its certificate is not valid here", hopeless=True) from error
+    except botocore.parsers.ResponseParserError as error:
+        raise NoAnswer("the answer cannot be read", kind="broken") from error
+    except (
+        botocore.exceptions.CredentialRetrievalError,
+        botocore.exceptions.TokenRetrievalError,
+        botocore.exceptions.SSOError,
+    ) as error:
+        # Its text is that of a program of the user, which may say what it likes.
+        raise NoAnswer("the credentials could not be fetched", kind="auth", hopeless=True) from error
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.HTTPClientError) as error:
+        raise NoAnswer(type(error).__name__) from error
 
 
 class Answered(t.NamedTuple):
@@ -166,7 +206,7 @@ class Route53Api:
         """The answer. `bucket` is what this operation has to keep beside the limit of the account, `part` how much of
         the time until `end` one try may take. Raises RequestError, and ReleaseError of kind `throttled` when the limit
         leaves no time for the first try."""
-        pause_s = _FIRST_PAUSE_S
+        pauses = Pauses(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, self.chance)
         unsure = False
         failed: RequestError | None = None
         while True:
@@ -176,14 +216,17 @@ class Route53Api:
                         one.take(end)
             except ReleaseError as error:
                 raise failed or error from error
-            left_s = end - self._clock.monotonic()
-            if left_s <= 0:
-                raise failed or RequestError(_title(operation, "the time is over"), kind="throttled", retriable=True)
+            sent = False
             try:
-                timeout_s = max(_SHORTEST_ATTEMPT_S, min(_ATTEMPT_S, part * left_s))
-                return Answered(self._transport.send(operation, parameters, timeout_s), unsure)
+                # What is prepared takes time of its own, so what is left is looked at after it.
+                self._transport.prepare(self._timeout_s(end, part))
+                timeout_s, sent = self._timeout_s(end, part), True
+                return Answered(self._transport.send(operation, parameters, timeout_s, end), unsure)
+            except TooLate as late:
+                over = _title(operation, "the time is over")
+                raise failed or RequestError(over, kind="throttled", retriable=True) from late
             except NoAnswer as met:
-                unsure = unsure or not met.hopeless
+                unsure = unsure or (sent and not met.hopeless)
                 failed = _silence(operation, met, unsure)
             except Refused as met:
                 unsure = unsure or met.status >= 500
@@ -192,12 +235,17 @@ class Route53Api:
                     self._bucket.drain(end)
             if not failed.retriable:
                 raise failed
-            # Half of it is chance.
-            wait_s = pause_s * (0.5 + 0.5 * self.chance())
-            if self._clock.monotonic() + wait_s >= end:
+            pause_s = pauses.next()
+            if self._clock.monotonic() + pause_s >= end:
                 raise failed
-            self._clock.sleep(wait_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            self._clock.sleep(pause_s)
+
+    def _timeout_s(self, end: float, part: float) -> float:
+        """For one try from now on. Raises TooLate when there is no time left."""
+        left_s = end - self._clock.monotonic()
+        if left_s <= 0:
+            raise TooLate
+        return max(_SHORTEST_ATTEMPT_S, min(_ATTEMPT_S, part * left_s))
 
 
 def _refused(response: Mapping[str, t.Any]) -> Refused:

@@ -43,7 +43,7 @@ __all__ = ["ARGUMENT_SPEC", "EMPTY_RESULT", "run"]
 _WRITING: t.Final = ("absolute", "shifted", "evacuated", "ramped", "restored")
 
 
-def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clock, progress: Progress) -> JsonObject:  # noqa: ARG001
+def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clock, progress: Progress) -> JsonObject:  # noqa: ARG001 - the same signature for every area
     """One task. The weights and the batch are short enough to be in every result, with or without --diff."""
     task = _task(params, options_of(params), check_mode=check_mode, clock=clock, progress=progress)
     try:

@@ -36,7 +36,7 @@ __all__ = ["ARGUMENT_SPEC", "EMPTY_RESULT", "run"]
 _DEFAULT_GRACE_S: t.Final = 30.0
 
 
-def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clock, progress: Progress) -> JsonObject:  # noqa: ARG001
+def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clock, progress: Progress) -> JsonObject:  # noqa: ARG001 - the same signature for every area
     """One task. What is known is in the result of a failure as well."""
     if params["state"] == "restored":
         return take_back(params, clock=clock, progress=progress, check_mode=check_mode)

@@ -105,7 +105,7 @@ EMPTY_RESULT: t.Final[JsonObject] = {
 }
 
 
-def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clock, progress: Progress) -> JsonObject:  # noqa: ARG001
+def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clock, progress: Progress) -> JsonObject:  # noqa: ARG001 - the same signature for every area
     """One task. The weights are short enough to be in every result, with or without --diff."""
     state = params["state"]
     if state == "drained":

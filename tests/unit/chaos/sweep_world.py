@@ -21,6 +21,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transpo
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal import run as journal
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision import run as revision
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import run as traffic
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.route import build_route
 from fake_objects import copied
 from fakes import FakeClock, FakeKube
 from journal_world import World
@@ -242,8 +243,6 @@ def _selected(labels: t.Mapping[str, str], selector: str) -> bool:
 
 
 def _route(blue: int, green: int) -> Json:
-    from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.route import build_route  # noqa: PLC0415
-
     weights = {"blue": blue, "green": green}
     return accepted(build_route(S, "exchange", weights=weights, port=8080, hostnames=[], parent={"name": "exchange"}))
 

@@ -122,7 +122,7 @@ def test_what_a_call_runs() -> None:
 
 def outcome(variant: str, point: str, *violations: str, **more: object) -> Outcome:
     made = Outcome(variant, point, "PUT x", True, "old", violations, 60.0, 12.0, {"lost": 0, "duplicated": 0})
-    return dataclasses.replace(made, **more)  # type: ignore[arg-type]
+    return dataclasses.replace(made, **more)  # type: ignore[arg-type]  # fields of any type
 
 
 def test_a_record_is_gone_on_with(tmp_path: pathlib.Path) -> None:

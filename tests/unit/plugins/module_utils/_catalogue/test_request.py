@@ -65,7 +65,7 @@ def test_a_sound_request_has_no_problems() -> None:
         ({"without": ["mars"]}, "without: unknown region mars; known: us-east-1, eu-west-1."),
         ({"without": "us-east-1, eu-west-1"}, "without: no region is left to deploy to without us-east-1, eu-west-1"),
         ({"without": "us-east-1", "limit": "all:us-east-1"}, "without: us-east-1 is named in --limit as well"),
-        ({"without": "us-east-1", "kind": "rollback"}, "without: it is for a deploy; to leave a region out"),
+        ({"without": "us-east-1", "kind": "rollback"}, "without: it is for a deploy; a way back goes to every"),
         ({"emergency": "yes"}, "emergency: 'yes' is too short for a reason (3 of at least 10 characters)"),
         ({"emergency": True}, "emergency: 'True' is too short"),
         (
@@ -166,7 +166,7 @@ def test_a_region_that_was_left_out_of_that_release_says_so() -> None:
     assert absent_revision(HISTORY, 2, "eu-west-1") is None
     assert absent_revision(HISTORY, 3, "eu-west-1") == (
         "revision: 3 is not kept in eu-west-1 (kept: 1, 2, 4); name one that every region keeps with "
-        "-e revision=NUMBER, or leave eu-west-1 out with --limit."
+        "-e revision=NUMBER."
     )
     assert "(kept: none)" in str(absent_revision([], 3, "eu-west-1"))
 

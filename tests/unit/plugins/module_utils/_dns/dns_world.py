@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import math
 import os
 import random
@@ -13,13 +14,15 @@ import typing as t
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import journal_store, write_decision
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Entry, ReleaseRef
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Decision, Entry, ReleaseRef
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result import execute
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns import run as run_module
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.decide_shares import Answer, answering
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model import (
     Batch,
+    Broken,
     Member,
     WeightedSet,
     Written,
@@ -32,6 +35,7 @@ from journal_world import World as JournalWorld
 US, EU, AP = "us-east-1", "eu-west-1", "ap-northeast-1"
 NAME = "api.pincex.test."
 ADDRESSES = {US: "198.18.1.2", EU: "198.18.2.2", AP: "198.18.3.2"}
+LEASE = Ref("coordination.k8s.io/v1", "Lease", "pincex-release", "pincex-fleet")
 JOURNAL = Ref("v1", "ConfigMap", "pincex-release-journal", "pincex-fleet")
 
 Result = dict[str, t.Any]
@@ -55,6 +59,8 @@ class MemoryDns:
         #: What each write was told of the lock, and what each wait was told to wait for, until when.
         self.fences: list[float] = []
         self.waited: list[tuple[str, float]] = []
+        #: Until when each look at the answers was told to go on.
+        self.looks: list[float] = []
 
     def put(self, weights: t.Mapping[str, int], ttl: int = 30, **more: t.Any) -> None:
         """What somebody else makes of it."""
@@ -104,6 +110,16 @@ class MemoryDns:
             self.lose = False
             raise ReleaseError("connection reset", kind="unreachable", system=self.name, retriable=True)
         return Written(f"C{self.version}", self.waits)
+
+    def look(self, batch: Batch, written: Written, end: float) -> None:
+        self.looks.append(end)
+        self._call("look")
+
+    def broken(self, weights: t.Mapping[str, int], *, retriable: bool = False) -> Broken:
+        """What a look says that finds wrong answers; these weights were there before."""
+        assert self.found is not None
+        back = Batch(self.found, weights, {}, back=True)
+        return Broken("SERVFAIL after the change", system=self.name, back=back, retriable=retriable)
 
     def wait(self, written: Written, end: float) -> None:
         self.waited.append((written.change, end))
@@ -205,9 +221,33 @@ class DnsWorld(JournalWorld):
             empty=EMPTY_RESULT,
         )
 
+    def someone_else(self) -> None:
+        """Another controller recovers the release: the lease is its own now."""
+        spec = self.fleet_server.take(LEASE)["spec"]
+        taken = {**spec, "holderIdentity": "ben", "leaseTransitions": spec["leaseTransitions"] + 1}
+        self.fleet_server.change(LEASE, spec=taken)
+
+    def undone(self, release: ReleaseRef) -> None:
+        """The fleet decides to take the release back."""
+        store = journal_store(self.fleet_server.api(self.clock, "fleet"), "pincex-fleet")
+        write_decision(store, release.id, Decision("undo", EU, "the gate failed", self.clock.now()))
+
+    def renewed(self) -> str:
+        return str(self.fleet_server.take(LEASE)["spec"]["renewTime"])
+
+    def lease_age(self) -> float:
+        """Seconds since it was renewed."""
+        return self.clock.now() - datetime.datetime.fromisoformat(self.renewed()).timestamp()
+
     def journaled(self) -> list[Entry]:
         data = self.fleet_server.take(JOURNAL)["data"]
         return [Entry.from_text(data[key]) for key in sorted(data) if key.isdigit()]
+
+
+def good(result: Result) -> Result:
+    assert not result.get("failed"), result["msg"]
+    assert result.keys() >= EMPTY_RESULT.keys()
+    return result
 
 
 def own_runtime(monkeypatch: pytest.MonkeyPatch, folder: t.Any) -> None:

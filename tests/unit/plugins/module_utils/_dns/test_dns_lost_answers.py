@@ -7,88 +7,20 @@ fence, so its answers are looked at and its id is waited for. The lease lasts 6 
 
 from __future__ import annotations
 
-import json
 import pathlib
 import typing as t
 from collections.abc import Mapping
 
 import pytest
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.http import NoAnswer
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns import route53_api
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.decide_shares import Answer
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.lua_record import compose
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model import Member
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.powerdns import PowerDns
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.route53 import Route53
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.token_bucket import Limit, TokenBucket
-from dns_world import ADDRESSES, EU, NAME, US, DnsWorld, own_runtime
+from dns_world import ADDRESSES, EU, NAME, US, DnsWorld, good
+from memory_powerdns import OLD, MemoryPowerDns, Met
 
 Json = dict[str, t.Any]
 
 OUT: dict[str, t.Any] = {"state": "evacuated", "regions": [US], "verify": {"queries": 0, "resolvers": []}}
-OLD = compose("A", tuple(Member(region, 50, (ADDRESSES[region],)) for region in (US, EU)))
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> DnsWorld:
-    own_runtime(monkeypatch, tmp_path)
-    return DnsWorld(monkeypatch)
-
-
-def good(result: Json) -> Json:
-    assert not result.get("failed"), result["msg"]
-    return result
-
-
-class PowerDnsServer:
-    """The HTTP API with one record, and the server that answers it: `foreign` once it is changed, with its own serial
-    `late_s` after the last change. One change is carried out without an answer, and the task is held up by it for
-    `held_s` more."""
-
-    address = "127.0.0.1:53"
-
-    def __init__(self, world: DnsWorld, folder: pathlib.Path, *, held_s: float, foreign: str = "", late_s: float = 0.0):
-        (folder / "key").write_text("key\n")
-        options = {
-            "url": "http://127.0.0.1:1",
-            "server": "localhost",
-            "zone": "pincex.test.",
-            "api_key_file": str(folder / "key"),
-            "authority": self.address,
-        }
-        self.clock = world.clock
-        self.held_s, self.foreign, self.late_s = held_s, foreign, late_s
-        self.content, self.serial, self.changed_at = OLD, 7, -1e6
-        self.asked: list[str] = []
-        #: The time-outs of the changes.
-        self.patience: list[float] = []
-        provider = PowerDns(options, world.clock, self, self)
-        provider._authority = t.cast("t.Any", self)
-        world.dns = t.cast("t.Any", provider)
-
-    def send(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float
-    ) -> tuple[int, bytes]:
-        self.asked.append(method)
-        if method == "PATCH":
-            [wanted] = json.loads(body or b"")["rrsets"]
-            self.content = wanted["records"][0]["content"]
-            self.patience.append(timeout_s)
-            self.serial, self.changed_at = self.serial + 1, self.clock.monotonic()
-            if len(self.patience) == 1:
-                self.clock.elapsed += timeout_s + self.held_s
-                raise NoAnswer("no answer in time", timeout=True)
-            return 204, b""
-        records = [{"content": self.content, "disabled": False}]
-        found = [] if "TXT" in url else [{"name": NAME, "type": "LUA", "ttl": 30, "records": records}]
-        return 200, json.dumps({"edited_serial": self.serial, "rrsets": found}).encode()
-
-    def ask(self, name: str, kind: str, number: int, end: float) -> list[Answer]:
-        late = self.clock.monotonic() < self.changed_at + self.late_s
-        if kind == "SOA":
-            return [Answer((f"ns. host. {self.serial - late} 0 0 0 0",), 30)] * number
-        changed = self.content != OLD and not late
-        return [Answer((self.foreign if changed and self.foreign else ADDRESSES[EU],), 30)] * number
 
 
 #: It is found under the same fence, or under the next one.
@@ -99,10 +31,11 @@ HELD = pytest.mark.parametrize("held_s", [0.0, 5.0])
 def test_a_broken_record_is_put_back_after_a_lost_answer_as_well(
     world: DnsWorld, tmp_path: pathlib.Path, held_s: float
 ) -> None:
-    server = PowerDnsServer(world, tmp_path, held_s=held_s, foreign="192.0.2.1")
+    server = MemoryPowerDns(world, tmp_path, foreign="192.0.2.1")
+    server.meets = [Met(carried=True, held_s=held_s)]
     done = world.weight(**OUT, release=world.fleet_release())
     assert (done["error"]["kind"], server.content) == ("broken", OLD)
-    assert "the record from before stands there again" in done["msg"]
+    assert "what was there before is there again" in done["msg"]
     assert server.asked.count("PATCH") == 2, "the change, and the way back"
     [entry] = world.journaled()
     assert not entry.done
@@ -112,7 +45,8 @@ def test_a_broken_record_is_put_back_after_a_lost_answer_as_well(
 def test_a_slow_secondary_is_waited_for_after_a_lost_answer_as_well(
     world: DnsWorld, tmp_path: pathlib.Path, held_s: float
 ) -> None:
-    server = PowerDnsServer(world, tmp_path, held_s=held_s, late_s=40.0)
+    server = MemoryPowerDns(world, tmp_path, late_s=40.0)
+    server.meets = [Met(carried=True, held_s=held_s)]
     done = good(world.weight(**OUT, release=world.fleet_release()))
     assert (done["changed"], done["change_id"], server.asked.count("PATCH")) == (True, "8", 1)
     assert 40.0 <= world.clock.elapsed <= 45.0
@@ -149,7 +83,10 @@ class Route53Server:
         bucket = TokenBucket(folder / "health", Limit(1, 4), self.clock)
         world.dns = t.cast("t.Any", Route53("Z1", api, bucket, self.clock))
 
-    def send(self, operation: str, parameters: Mapping[str, t.Any], timeout_s: float) -> Json:
+    def prepare(self, timeout_s: float) -> None:
+        """Nothing."""
+
+    def send(self, operation: str, parameters: Mapping[str, t.Any], timeout_s: float, end: float) -> Json:
         self.asked.append((operation, timeout_s))
         if operation == "list_resource_record_sets":
             start = parameters["StartRecordName"]

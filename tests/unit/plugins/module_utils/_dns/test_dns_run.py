@@ -7,28 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import pathlib
 import typing as t
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.decide_guards import GUARDS
-from dns_world import AP, EMPTY_RESULT, EU, NAME, US, DnsWorld, own_runtime
+from dns_world import AP, EMPTY_RESULT, EU, NAME, US, DnsWorld, good
 from fakes import FakeKube
 
 FULL = {US: 50, EU: 50}
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> DnsWorld:
-    own_runtime(monkeypatch, tmp_path)
-    return DnsWorld(monkeypatch)
-
-
-def good(result: dict[str, t.Any]) -> dict[str, t.Any]:
-    assert not result.get("failed"), result["msg"]
-    assert result.keys() >= EMPTY_RESULT.keys()
-    return result
 
 
 def refused(result: dict[str, t.Any], *guards: str) -> str:
@@ -302,21 +289,24 @@ def test_a_lost_answer_is_looked_for(world: DnsWorld) -> None:
 
 @pytest.mark.parametrize("stands", [True, False])
 def test_answers_that_are_broken_after_the_write(world: DnsWorld, stands: bool) -> None:
-    """The provider puts back what it can. What it could not is in no outcome, so that a way back looks at it."""
+    """What was there is put back. What could not be is in no outcome, so that a way back looks at it."""
     release = world.fleet_release()
 
     def broken(verb: str) -> None:
-        if verb == "write":
-            world.dns.faults.clear()
-            if stands:
-                world.dns.put({US: 0, EU: 50})
-            raise ReleaseError("SERVFAIL after the change", kind="broken", system="memory")
+        if verb == "look":
+            raise world.dns.broken({US: 50, EU: 50})
+        if verb == "write" and stands and "look" in world.dns.calls:
+            raise ReleaseError("no", kind="auth", system="memory")
 
     world.dns.faults.append(broken)
     done = world.weight(state="evacuated", regions=[US], release=release)
     assert (done["error"]["kind"], done["changed"]) == ("broken", stands)
+    outcome = "could not be put back: no; put it back by hand" if stands else "is there again"
+    said = f"{NAME} A: SERVFAIL after the change; what was there before {outcome}"
+    assert done["msg"] == said
     [entry] = world.journaled()
-    assert (entry.done, entry.failed) == (False, None if stands else "SERVFAIL after the change")
+    assert (entry.done, entry.failed) == (False, None if stands else said)
+    world.dns.faults.clear()
     assert good(world.weight(state="restored", release=release))["changed"] is stands
     assert world.dns.weights == {US: 50, EU: 50}
 

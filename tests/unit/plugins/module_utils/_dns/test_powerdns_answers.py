@@ -17,10 +17,15 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     ReleaseError,
     may_have_written,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.http import NoAnswer
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.http import NoAnswer, Reply
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.decide_shares import Answer
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.lua_record import compose
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model import Member, WeightedSet
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model import (
+    Broken,
+    Member,
+    WeightedSet,
+    asked_wait_s,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.powerdns import PowerDns
 
 NAME = "api.pincex.test."
@@ -32,18 +37,19 @@ EU = Member("eu-west-1", 30, ("198.18.2.2",), health="https://eu.example/ready")
 class Server:
     """Gives its answers one after the other, and the last one again and again."""
 
-    def __init__(self, *answers: tuple[int, bytes] | NoAnswer) -> None:
+    def __init__(self, *answers: tuple[int, bytes] | NoAnswer, headers: Mapping[str, str] | None = None) -> None:
         self.answers = list(answers)
+        self.headers = headers or {}
         self.asked: list[tuple[str, str, Mapping[str, str]]] = []
 
-    def send(
+    def exchange(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float
-    ) -> tuple[int, bytes]:
+    ) -> Reply:
         self.asked.append((method, url, headers))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, NoAnswer):
             raise answer
-        return answer
+        return Reply(*answer, self.headers)
 
 
 class Clock(SystemClock):
@@ -80,7 +86,8 @@ def options(tmp_path: pathlib.Path) -> dict[str, t.Any]:
 
 
 def provider(options: dict[str, t.Any], server: Server, health: Server | None = None) -> PowerDns:
-    return PowerDns(options, Clock(), server, health or server)
+    """Without luck: each pause is as long as it may be."""
+    return PowerDns(options, Clock(), server, health or server, lambda: 1.0)
 
 
 def test_one_set_is_asked_for_with_the_key_in_a_header(options: dict[str, t.Any]) -> None:
@@ -222,12 +229,19 @@ class Authority:
 
     address = "127.0.0.1:53"
 
-    def __init__(self, away: bool = False, gives: tuple[str, ...] = US.targets) -> None:
+    def __init__(
+        self, away: bool = False, gives: tuple[str, ...] = US.targets, serial: int = 7, takes_s: float = 0.0
+    ) -> None:
         self.away = away
         self.gives = gives
+        self.serial = serial
+        self.takes_s = takes_s
+        self.clock: Clock | None = None
 
     def ask(self, name: str, kind: str, number: int, end: float) -> list[Answer]:
-        values = ("ns. host. 7 0 0 0 0",) if kind == "SOA" else self.gives
+        if self.clock is not None:
+            self.clock.at += self.takes_s
+        values = (f"ns. host. {self.serial} 0 0 0 0",) if kind == "SOA" else self.gives
         return [Answer(problem="no answer in time") if self.away else Answer(values, 30)] * number
 
 
@@ -302,34 +316,119 @@ def test_a_change_whose_answer_was_lost_before_is_gone_on_with(
 OTHER = zone(stands(compose("A", (US, Member("eu-west-1", 5, EU.targets, health=EU.health)))))
 
 
+def looked_at(
+    options: dict[str, t.Any], *answers: tuple[int, bytes] | NoAnswer, authority: Authority, end: float = 1300.0
+) -> tuple[PowerDns, Broken | None, Server]:
+    """A change that was taken, what its answers are found to be, and the server that gives these answers from then."""
+    server = Server(OLD, zone(), OLD, TAKEN, NEW, *answers)
+    dns = provider(options, server)
+    found = dns.read(NAME, "A", 1010.0)
+    assert found is not None
+    dns._authority = t.cast("t.Any", Authority())
+    batch = dns.batch(found, {"eu-west-1": 0})
+    sent = dns.write(batch, 1300.0)
+    dns._authority = t.cast("t.Any", authority)
+    authority.clock = t.cast("Clock", dns._clock)
+    server.asked.clear()
+    try:
+        dns.look(batch, sent, end)
+    except Broken as broken:
+        assert server.asked == [], "to look is to ask the authority only"
+        return dns, broken, server
+    return dns, None, server
+
+
+def test_right_answers_are_no_trouble(options: dict[str, t.Any]) -> None:
+    assert looked_at(options, authority=Authority())[1] is None
+
+
 @pytest.mark.parametrize(
-    ("answers", "said", "unsure", "asked"),
+    ("authority", "said", "retriable"),
     [
-        ([NEW, TAKEN], "stands there again", False, ["GET", "PATCH"]),
-        ([NEW, BUSY, NEW, TAKEN], "stands there again", False, ["GET", "PATCH", "GET", "PATCH"]),
+        (Authority(gives=("192.0.2.1",)), "192.0.2.1 was answered", False),
+        (Authority(away=True), "no answer in time", False),
+        # What the end of the slice cuts off is asked once more.
+        (Authority(serial=6), "did not get the serial 7", True),
+        (Authority(away=True, takes_s=300.0), "no answer in time", True),
+    ],
+)
+def test_wrong_answers_are_told_from_those_that_are_not_there_yet(
+    options: dict[str, t.Any], authority: Authority, said: str, retriable: bool
+) -> None:
+    _dns, broken, _server = looked_at(options, authority=authority)
+    assert broken is not None
+    assert said in broken.message
+    assert (broken.kind, broken.retriable) == ("broken", retriable)
+    assert broken.back.after == {"us-east-1": 70, "eu-west-1": 30}
+    (old,) = broken.back.content["body"]["rrsets"]
+    assert (old["changetype"], old["records"]) == ("REPLACE", stands(compose("A", (US, EU)))["records"])
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind", "asked"),
+    [
+        ([NEW, NEW, TAKEN, OLD], None, ["GET", "GET", "PATCH", "GET"]),
+        ([NEW, NEW, BUSY, NEW, TAKEN, OLD], None, ["GET", "GET", "PATCH", "GET", "PATCH", "GET"]),
         # The answer to a try was lost, and it was carried out.
-        ([NEW, SILENT, OLD], "stands there again", False, ["GET", "PATCH", "GET"]),
+        ([NEW, NEW, SILENT, OLD, OLD], None, ["GET", "GET", "PATCH", "GET", "GET"]),
+        ([OLD, OLD], None, ["GET", "GET"]),
         # Nothing is sent over what somebody else has made of it, also not after a try that failed.
-        ([OTHER], "it was left", True, ["GET"]),
-        ([NEW, BUSY, OTHER], "it was left", True, ["GET", "PATCH", "GET"]),
-        ([NEW, (422, b"")], "could not be put back", True, ["GET", "PATCH"]),
+        ([OTHER], "conflict", ["GET", "GET"]),
+        ([NEW, NEW, BUSY, OTHER], "read_back", ["GET", "GET", "PATCH", "GET"]),
+        ([NEW, NEW, (422, b"")], "refused", ["GET", "GET", "PATCH"]),
     ],
 )
 def test_a_broken_change_is_put_back_while_it_is_our_own(
-    options: dict[str, t.Any], answers: list[tuple[int, bytes] | NoAnswer], said: str, unsure: bool, asked: list[str]
+    options: dict[str, t.Any],
+    answers: list[tuple[int, bytes] | NoAnswer],
+    kind: str | None,
+    asked: list[str],
 ) -> None:
-    error, methods = written(options, OLD, TAKEN, NEW, *answers, authority=Authority(gives=("192.0.2.1",)))
-    assert error is not None
-    assert said in error.message
-    assert (error.kind, may_have_written(error), methods[3:]) == ("broken", unsure, asked)
+    """The authority answers nothing at all: it does not stand in the way."""
+    dns, broken, server = looked_at(options, *answers, authority=Authority(away=True))
+    assert broken is not None
+    error = None
+    try:
+        dns.write(broken.back, 1300.0, 1010.0, lost=True)
+    except ReleaseError as met:
+        error = met
+    assert (error.kind if error else None, [method for method, _, _ in server.asked]) == (kind, asked)
 
 
-def test_trouble_that_lasts_ends_a_put_back(options: dict[str, t.Any]) -> None:
-    turns = [NEW, BUSY] * 2000
-    error, methods = written(options, OLD, TAKEN, NEW, *turns, authority=Authority(gives=("192.0.2.1",)))
+@pytest.mark.parametrize("fence", [1000.0, 1000.1])
+def test_nothing_is_put_back_after_the_fence(options: dict[str, t.Any], fence: float) -> None:
+    dns, broken, server = looked_at(options, NEW, authority=Authority(away=True))
+    assert broken is not None
+    with pytest.raises(ReleaseError) as met:
+        dns.write(broken.back, 1300.0, fence, lost=True)
+    assert (met.value.kind, met.value.retriable, may_have_written(met.value)) == ("timeout", True, False)
+    assert "PATCH" not in [method for method, _, _ in server.asked]
+
+
+@pytest.mark.parametrize("busy", [(429, b""), (503, b"")])
+def test_a_server_that_is_busy_is_asked_with_longer_pauses(options: dict[str, t.Any], busy: tuple[int, bytes]) -> None:
+    """Each write and each read: 0.2 s, then twice as long each time, and never more than 2 s."""
+    turns = [busy, OLD] * 100
+    error, asked = written(options, OLD, *turns, fence=1020.0)
     assert error is not None
-    assert "could not be put back" in error.message
-    assert methods.count("PATCH") < 300 / 2 + 10
+    assert (error.retriable, may_have_written(error)) == (True, busy[0] == 503)
+    # At 0, 0.2, 0.6, 1.4, and from 3 to 19 s every 2 s.
+    assert asked.count("PATCH") == 13
+    server = Server(busy)
+    with pytest.raises(ReleaseError):
+        provider(options, server).read(NAME, "A", 1020.0)
+    assert len(server.asked) == 13
+
+
+def test_a_server_says_when_it_may_be_asked_again(options: dict[str, t.Any]) -> None:
+    server = Server(BUSY, BUSY, OLD, zone(), headers={"Retry-After": "7"})
+    dns = provider(options, server)
+    assert dns.read(NAME, "A", 1015.0) is not None
+    assert dns._clock.monotonic() == 1014.0
+    # There is no time for that: it is told at once.
+    with pytest.raises(ReleaseError, match="asks to wait 7 s") as met:
+        provider(options, Server(BUSY, OLD, headers={"retry-after": "7"})).read(NAME, "A", 1006.0)
+    assert (met.value.kind, met.value.retriable, asked_wait_s(met.value)) == ("throttled", True, 7.0)
 
 
 def test_an_authority_that_is_away_lets_nothing_be_sent(options: dict[str, t.Any]) -> None:
@@ -338,17 +437,18 @@ def test_an_authority_that_is_away_lets_nothing_be_sent(options: dict[str, t.Any
     assert (error.kind, error.retriable, may_have_written(error), asked) == ("unreachable", True, False, [])
 
 
-def test_no_change_is_sent_after_the_fence_and_one_that_is_taken_is_looked_at_longer(
-    options: dict[str, t.Any],
-) -> None:
+def test_no_change_is_sent_after_the_fence(options: dict[str, t.Any]) -> None:
     # Also with an authority that would not answer in so short a time: it is not what stands in the way.
     for fence in (999.0, 1000.0, 1000.1):
         error, asked = written(options, OLD, fence=fence, authority=Authority(away=True))
         assert error is not None
         assert (error.kind, error.retriable, may_have_written(error), asked) == ("timeout", True, False, [])
         assert "the time or the lock was about to end" in error.message
-    # The look at what was taken is held up until long after the fence.
-    assert written(options, OLD, TAKEN, *[BUSY] * 20, NEW, fence=1001.0) == (None, ["GET", "PATCH"] + 21 * ["GET"])
+    # What was taken is read until the fence: longer needs a lock, because what is found broken goes back.
+    error, asked = written(options, OLD, TAKEN, BUSY, fence=1001.0)
+    assert error is not None
+    assert (error.kind, error.retriable, may_have_written(error)) == ("throttled", True, True)
+    assert asked == ["GET", "PATCH", "GET", "GET", "GET"]
     # Nobody answers from the change on, and the lock ends in 5 s.
     error, asked = written(options, OLD, SILENT, OLD, SILENT, OLD, SILENT, fence=1005.0)
     assert error is not None

@@ -51,9 +51,18 @@ class Script:
         self.clock = clock
         self.answers = list(answers)
         self.takes_s = takes_s
+        #: What it costs to have client and credentials at hand, and why they are not.
+        self.prepares_s = 0.0
+        self.unprepared: NoAnswer | None = None
         self.asked: list[tuple[str, Mapping[str, t.Any], float]] = []
 
-    def send(self, operation: str, parameters: Mapping[str, t.Any], timeout_s: float) -> Json:
+    def prepare(self, timeout_s: float) -> None:
+        self.clock.elapsed += self.prepares_s
+        if self.unprepared is not None:
+            raise self.unprepared
+
+    def send(self, operation: str, parameters: Mapping[str, t.Any], timeout_s: float, end: float) -> Json:
+        assert self.clock.monotonic() < end
         self.asked.append((operation, parameters, timeout_s))
         self.clock.elapsed += min(self.takes_s, timeout_s)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -190,6 +199,30 @@ def test_no_change_is_sent_after_the_fence(folder: pathlib.Path) -> None:
     with pytest.raises(ReleaseError) as met:
         world.provider.write(batch, world.end(300.0), world.end(0.0))
     assert (len(world.script.asked), met.value.retriable, may_have_written(met.value)) == (tries, True, False)
+
+
+@pytest.mark.parametrize(("prepares_s", "timeout_s"), [(0.0, 2.0), (1.0, 1.5), (3.9, 0.1), (4.0, None), (30.0, None)])
+def test_what_a_try_needs_comes_off_the_time_that_the_lock_leaves(
+    folder: pathlib.Path, prepares_s: float, timeout_s: float | None
+) -> None:
+    world = World(folder, {"ChangeInfo": {"Id": "/change/C1", "Status": "INSYNC"}})
+    world.script.prepares_s = prepares_s
+    batch, fence = changing(world), world.end(4.0)
+    if timeout_s is not None:
+        assert world.provider.write(batch, world.end(300.0), fence).change == "C1"
+        assert [asked[2] for asked in world.script.asked] == [pytest.approx(timeout_s)]
+        return
+    with pytest.raises(ReleaseError) as met:
+        world.provider.write(batch, world.end(300.0), fence)
+    assert (met.value.retriable, may_have_written(met.value), world.script.asked) == (True, False, [])
+
+
+def test_credentials_that_cannot_be_had_leave_no_doubt(folder: pathlib.Path) -> None:
+    """Nothing was sent, though they are asked for again."""
+    world = World(folder, {})
+    world.script.unprepared = NoAnswer("ConnectTimeoutError")
+    error = world.fails(seconds=5.0)
+    assert (error.kind, error.retriable, may_have_written(error)) == ("unreachable", True, False)
 
 
 def test_health_checks_are_asked_one_in_a_second(folder: pathlib.Path) -> None:
