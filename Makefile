@@ -60,7 +60,7 @@ lint-docs: $(READY) ## antsibull-docs: documentation of modules and roles
 lint-ansible: $(READY) ## ansible-lint, profile production
 	@echo "== ansible-lint"; $(BIN)/ansible-lint
 
-.PHONY: test-unit test-sanity test-packaging test-flow test-faults test-drain test-dns test-flags test-lab test-molecule test-e2e
+.PHONY: test-unit test-sanity test-packaging test-flow test-faults test-drain test-dns test-flags test-models test-lab test-molecule test-e2e
 test-unit: $(READY) ## Unit tests (no root, under a minute)
 	@$(PYTEST) tests/unit --numprocesses auto
 
@@ -85,6 +85,9 @@ test-dns: $(READY) ## DNS weights on loopback: a real PowerDNS, and Route 53's r
 test-flags: $(READY) ## Feature flags on loopback: a real Redis, and the real OpenFeature client (root once, to install Redis)
 	@$(PYTEST) tests/flags
 
+test-models: $(READY) ## Aliases and history of models in a real MLflow, on loopback (no root; installs it once, 360 MB)
+	@$(PYTEST) tests/models
+
 test-lab: $(READY) ## The lab itself: up, down, what stays behind (root)
 	@$(PYTEST) tests/lab
 
@@ -108,8 +111,8 @@ build: $(READY) ## Build the collection into .build/
 constraints: $(READY) ## Take the newest versions of the development environment and write constraints.txt
 	@tools/constraints.sh
 
-.PHONY: bench bench-way-back bench-gate bench-rollback bench-drain bench-dns
-bench: bench-way-back bench-gate bench-rollback bench-drain bench-dns ## Every benchmark; results in bench/results/ (root)
+.PHONY: bench bench-way-back bench-gate bench-rollback bench-drain bench-dns bench-flags
+bench: bench-way-back bench-gate bench-rollback bench-drain bench-dns bench-flags ## Every benchmark; results in bench/results/ (root)
 
 bench-way-back: $(READY) ## How long a bad version is visible, over five releases of v3 (root)
 	@$(BIN)/python -m bench.way_back
@@ -129,6 +132,11 @@ bench-drain: $(READY) ## Drains and handovers under load: PART=handover, full, k
 bench-dns: $(READY) ## Regions in and out by DNS weights: PART=evacuate, killed (root), large or guards, or all of them
 	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH):$(CURDIR)/tests/dns:$(CURDIR)/tests/flow:$(CURDIR)/tests/faults:$(CURDIR)/tests/unit/plugins/module_utils \
 		$(BIN)/python -m bench.dns $(PART)
+
+# As those of the drain and of DNS, with a real Redis.
+bench-flags: $(READY) ## Feature flags: PART=kill, ramp, agree, large, writers, faults (root) or mounted (root), or all of them
+	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH):$(CURDIR)/tests/flags:$(CURDIR)/tests/dns:$(CURDIR)/tests/drain:$(CURDIR)/tests/unit/plugins/module_utils/_drain \
+		$(BIN)/python -m bench.flags $(PART)
 
 .PHONY: chaos
 chaos: $(READY) ## The kill sweep: VARIANT=name, POINTS=SEED:COUNT, SHARD=i/n, RESUME=1 (root; hours)

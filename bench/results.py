@@ -96,14 +96,24 @@ def table(rows: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
     return lines
 
 
+def commit() -> str:
+    """What was measured, as git names it, with `-dirty` where files differ from it. What the parts before this one have
+    written under bench/results does not count: it is not what is measured."""
+
+    def said(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, check=False, capture_output=True, text=True).stdout.strip()
+
+    name = said("describe", "--always")
+    changed = said("status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results")
+    return f"{name}-dirty" if name and changed else name or "unknown"
+
+
 def write(name: str, rows: t.Sequence[t.Mapping[str, t.Any]], versions: t.Mapping[str, str]) -> pathlib.Path:
     """Write bench/results/NAME.json."""
-    command = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True).stdout.strip()
     header = {
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}",
         "versions": dict(versions),
-        "commit": commit or "unknown",
+        "commit": commit(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
     path = ROOT / "bench" / "results" / f"{name}.json"

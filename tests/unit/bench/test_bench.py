@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import pathlib
+import subprocess
+
 import pytest
 
+from bench import results
 from bench.results import Goal, row, table
 from bench.way_back import figures, rows
 from lab.demo.verdict import Flow, Release
@@ -67,3 +71,28 @@ def test_a_lost_order_misses_its_goal() -> None:
     found = {entry["metric"]: entry["met"] for entry in rows([(release(1.0, 1.1), flow(0.5, 1.2, lost=1))])}
     assert found["lost orders"] is False
     assert found["duplicated orders"] is True
+
+
+def test_results_of_the_parts_before_are_no_change_of_what_is_measured(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@pincex.test")
+        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    assert results.commit() == "unknown"
+    figures_file, code = tmp_path / "bench" / "results" / "dns.json", tmp_path / "code.py"
+    figures_file.parent.mkdir(parents=True)
+    figures_file.write_text("{}")
+    code.write_text("a = 1\n")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    name = results.commit()
+    figures_file.write_text('{"rows": []}')
+    assert results.commit() == name
+    assert not name.endswith("-dirty")
+    code.write_text("a = 2\n")
+    assert results.commit() == f"{name}-dirty"
