@@ -56,6 +56,7 @@ DEBIAN_PACKAGES = (
     "libpython3.11-minimal",
     "libpython3.11-stdlib",
     "libssl3",
+    "libstdc++6",
     "libuuid1",
     "python3.11-minimal",
     "zlib1g",
@@ -239,6 +240,7 @@ def _build_base(scratch: pathlib.Path, layer: pathlib.Path) -> None:
     run(["chroot", root, *compile_all, *folders], check=False, timeout_s=300)
     # The proof that nothing is missing that the services import.
     modules = "asyncio, ssl, json, fcntl, hashlib, http, zlib, uvloop, prometheus_client, websockets.asyncio.server"
+    modules += ", openfeature.contrib.provider.flagd"
     run(["chroot", root, "python3", "-c", f"import {modules}"])
     new = layer.with_suffix(".new")
     _pack(root, new)

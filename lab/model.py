@@ -48,7 +48,7 @@ class Site:
     @property
     def address(self) -> str:
         """The one address of the site: API server 6443, gateway 80, Prometheus 9090; management: registry 5000,
-        names 53, their API 8081, resolvers 5301-5304."""
+        names 53, their API 8081, resolvers 5301-5304, flags in Redis 6379 and for clients 8015."""
         return f"198.18.{self.block * 16 + self.index}.2"
 
     @property

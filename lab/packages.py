@@ -15,8 +15,11 @@ from lab.steps import Steps
 #: Name servers: the tests of DNS weights need them without the rest.
 DNS = ("pdns-server", "pdns-backend-sqlite3", "unbound")
 
-#: What the tests of flags need; no region does.
+#: Where flags are kept: the tests of flags need it without the rest.
 REDIS = ("redis-server",)
+
+#: What runs flagd's core for JavaScript beside our client, in the bench of flags.
+NODE = ("nodejs", "npm")
 
 PACKAGES = (
     "containerd",
@@ -30,6 +33,7 @@ PACKAGES = (
     "kmod",
     "procps",
     *DNS,
+    *REDIS,
 )
 
 #: What compiles QuickFIX, for whom it is asked.

@@ -14,7 +14,7 @@ import typing as t
 
 import yaml
 
-from lab import control_plane, dns, pki, programs
+from lab import control_plane, dns, flags, pki, programs
 from lab.down import every_site
 from lab.errors import LabError
 from lab.model import Lab
@@ -112,6 +112,7 @@ def write_state(lab: Lab) -> None:
         "regions": regions,
         "management": {"audit_log": str(control_plane.audit_log(lab.management))},
         "dns": dns.state(lab),
+        "flags": flags.state(lab),
     }
     pki.write(lab.home / "state.json", json.dumps(state, indent=2) + "\n")
 

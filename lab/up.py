@@ -16,6 +16,7 @@ from lab import (
     control_plane,
     dns,
     exchange_install,
+    flags,
     gateway,
     gateway_parts,
     images,
@@ -61,7 +62,12 @@ def up(lab: Lab, steps: Steps, *, bare: bool = False, fix: bool = False) -> None
         pushed = (
             []
             if bare
-            else [pool.submit(_images, lab, steps, fix), pool.submit(_envoy), pool.submit(_names, lab, steps)]
+            else [
+                pool.submit(_images, lab, steps, fix),
+                pool.submit(_envoy),
+                pool.submit(_names, lab, steps),
+                pool.submit(_flags, lab, steps),
+            ]
         )
         try:
             bins = prepare(steps)
@@ -135,6 +141,11 @@ def _images(lab: Lab, steps: Steps, fix: bool) -> None:
 def _names(lab: Lab, steps: Steps) -> None:
     with steps.step("management", "PowerDNS and resolvers answer"):
         dns.start(lab)
+
+
+def _flags(lab: Lab, steps: Steps) -> None:
+    with steps.step("management", "Redis and its bridge serve flags"):
+        flags.start(lab)
 
 
 def _envoy() -> None:

@@ -10,6 +10,7 @@ import typing as t
 
 from . import faults
 from .engines_of_gateway import Engines, HeldTooLong
+from .features import Features
 from .gateway_control import GatewayControl
 from .hold import HoldQueue
 from .http_client import Answer, HttpClient
@@ -32,6 +33,7 @@ class CoreApi:
         hold = HoldQueue(settings.hold_most, settings.hold_s)
         self.engines = Engines(settings.engine_urls or (settings.engine_url,), hold, settings.order_deadline_s)
         self.market_data = MarketData(self.engines)
+        self._features = Features(settings.flags_sync, settings.flags_file)
         self._reference = Upstream(HttpClient(settings.reference_url, settings.reference_host, most=_CONNECTIONS))
         self._delay_s = faults.delay_s(settings.service, settings.version)
 
@@ -44,18 +46,21 @@ class CoreApi:
         service.ready = able
 
     async def start(self, host: str = "0.0.0.0") -> int | None:
-        """Serve market data, where that is wanted; returns the port."""
+        """Have the flags, and serve market data, where that is wanted; returns the port."""
+        await self._features.start()
         port = self._settings.ws_port
         return None if port is None else await self.market_data.start(host, port)
 
     async def stop(self) -> None:
         await self.market_data.stop()
         self.engines.close()
+        await self._features.stop()
 
     async def _place(self, request: Request, _part: str) -> Reply:
         deadline = self._deadline()
         body = request.body
         order = parse_order(body)
+        self._features.check(order)
         if faults.fails_order(self._settings.service, self._settings.version, order.client_order_id):
             return refuse(500, "internal error")
         if self._delay_s:

@@ -53,6 +53,9 @@ class NewOrder(t.NamedTuple):
     post_only: bool = False
     #: Orders of one self-match prevention group never trade with each other.
     smp_group: str = ""
+    #: Marks of features that a gateway may have off; nothing to an engine.
+    margin: bool = False
+    high_frequency: bool = False
 
 
 def is_client_order_id(text: str) -> bool:
@@ -70,6 +73,13 @@ def _name(fields: dict[str, t.Any], name: str, default: str) -> str:
     value = fields.get(name, default)
     if not isinstance(value, str) or (value != default and not is_client_order_id(value)):
         raise Refusal(400, f"{name}: 1 to 64 letters, digits, dots, underscores or dashes")
+    return value
+
+
+def _mark(fields: dict[str, t.Any], name: str) -> bool:
+    value = fields.get(name, False)
+    if type(value) is not bool:
+        raise Refusal(400, f"{name}: use true or false")
     return value
 
 
@@ -103,14 +113,12 @@ def parse_order(body: bytes) -> NewOrder:
     kind, time_in_force, post_only = (
         fields.get("type", "limit"),
         fields.get("time_in_force", "gtc"),
-        fields.get("post_only", False),
+        _mark(fields, "post_only"),
     )
     if kind not in ("limit", "stop"):
         raise Refusal(400, "type: use limit or stop")
     if time_in_force not in _TIMES_IN_FORCE:
         raise Refusal(400, f"time_in_force: use {', '.join(_TIMES_IN_FORCE)}")
-    if type(post_only) is not bool:
-        raise Refusal(400, "post_only: use true or false")
     if post_only and (kind == "stop" or time_in_force == "ioc"):
         raise Refusal(400, "post_only: not with type stop or time_in_force ioc, which are there to trade")
     return NewOrder(
@@ -125,6 +133,8 @@ def parse_order(body: bytes) -> NewOrder:
         _only_with(fields, "expires_at_ms", time_in_force == "gtd", "time_in_force gtd"),
         post_only,
         _name(fields, "smp_group", ""),
+        _mark(fields, "margin"),
+        _mark(fields, "high_frequency"),
     )
 
 

@@ -55,6 +55,9 @@ class Settings:
     #: Where the FIX gateway listens, and the CompIDs of its clients.
     fix_port: int = 9878
     fix_sessions: tuple[str, ...] = ()
+    #: Where a gateway gets its feature flags: flagd's sync protocol at HOST:PORT, or a document of flagd.
+    flags_sync: str = ""
+    flags_file: str = ""
     reference_url: str = ""
     reference_host: str = ""
     data: pathlib.Path = pathlib.Path("/data")
@@ -123,6 +126,15 @@ def _fix_sessions(env: t.Mapping[str, str]) -> tuple[str, ...]:
     return names
 
 
+def _flags_sync(env: t.Mapping[str, str]) -> str:
+    text = env.get("FLAGS_SYNC", "")
+    if text and not re.fullmatch(r"\S+:[0-9]{1,5}", text, re.ASCII):
+        raise SettingsError(f"FLAGS_SYNC={text}: use HOST:PORT")
+    if text and env.get("FLAGS_FILE"):
+        raise SettingsError(f"FLAGS_SYNC={text} and FLAGS_FILE={env['FLAGS_FILE']}: give one of them")
+    return text
+
+
 def read_settings(env: t.Mapping[str, str], service: str = "") -> Settings:
     """Settings of `service`, or of the one that PINCEX_SERVICE names."""
     service = service or env.get("PINCEX_SERVICE", "")
@@ -150,6 +162,8 @@ def read_settings(env: t.Mapping[str, str], service: str = "") -> Settings:
         ws_port=int(_number(env, "WS_PORT", 0)) if env.get("WS_PORT") else None,
         fix_port=int(_number(env, "FIX_PORT", 9878)),
         fix_sessions=_fix_sessions(env) if service == "fix-gateway" else (),
+        flags_sync=_flags_sync(env),
+        flags_file=env.get("FLAGS_FILE", ""),
         reference_url=env.get("REFERENCE_DATA_URL", ""),
         reference_host=env.get("REFERENCE_DATA_HOST", ""),
         data=pathlib.Path(env.get("DATA_DIR", "") or "/data"),

@@ -9,6 +9,7 @@ import datetime
 import ipaddress
 import os
 import pathlib
+import re
 import shutil
 import time
 import typing as t
@@ -26,9 +27,9 @@ from lab.steps import Steps
 
 USER: t.Final = "flags"
 PASSWORD: t.Final = "password-of-the-tests"
+_ADMIN: t.Final = "admin"
 _PATIENCE_S: t.Final = 20.0
-#: What a store needs and nothing else.
-_RIGHTS: t.Final = "~{pincex-flags}:* &{pincex-flags}:* +mget +get +set +eval +hset +hget +hgetall +hdel +publish +ping"
+_DOCUMENTED: t.Final = pathlib.Path(__file__).parents[2] / "docs" / "flags.md"
 
 Json = dict[str, t.Any]
 
@@ -42,49 +43,58 @@ def install() -> None:
     packages.install(Steps(), packages.REDIS)
 
 
-class RedisServer:
-    """`options` are those of a store. With `secured` it takes TLS and the user `flags` alone; with `cluster` it is
-    the only node of one."""
+def documented_rights(cluster: bool = False) -> str:
+    """What a user of a store needs and nothing else, as the documentation says."""
+    found = re.search(r"That user\s+needs\s+`([^`]+)`, and\s+in a cluster `([^`]+)` as well", _DOCUMENTED.read_text())
+    assert found is not None
+    return f"{found[1]} {found[2]}" if cluster else found[1]
 
-    def __init__(self, folder: pathlib.Path, secured: bool = False, cluster: bool = False) -> None:
+
+class RedisServer:
+    """`options` are those of a store. With `rights` it takes the user `flags`, who has them, with `secured` TLS alone;
+    with `cluster` it is the only node of one."""
+
+    def __init__(
+        self, folder: pathlib.Path, secured: bool = False, cluster: bool = False, rights: str | None = None
+    ) -> None:
         install()
         self.folder = folder
         self.secured = secured
         self.cluster = cluster
+        self.rights = rights
         self.port, bus_port = free_ports(2)
         self._server: Server | None = None
         folder.mkdir(parents=True, exist_ok=True)
         lines = [f"bind {LOOPBACK}", f"dir {folder}", "save ''", "appendonly no", "daemonize no"]
         if cluster:
             lines += ["cluster-enabled yes", f"cluster-port {bus_port}", f"cluster-announce-ip {LOOPBACK}"]
+        if rights is not None:
+            (folder / "password").write_text(f"{PASSWORD}\n")
+            lines += ["user default off", f"user {USER} on >{PASSWORD} {rights}"]
+            lines.append(f"user {_ADMIN} on >{PASSWORD} ~* &* +@all")
         if secured:
             _certificate(folder)
-            (folder / "password").write_text(f"{PASSWORD}\n")
             lines += ["port 0", f"tls-port {self.port}", "tls-auth-clients no"]
             lines += [f"tls-cert-file {folder}/cert.pem", f"tls-key-file {folder}/key.pem"]
             lines += [f"tls-ca-cert-file {folder}/cert.pem"]
-            lines += ["user default off", f"user {USER} on >{PASSWORD} {_RIGHTS}"]
         else:
             lines.append(f"port {self.port}")
         (folder / "redis.conf").write_text("\n".join(lines) + "\n")
 
     @property
     def options(self) -> Json:
-        if not self.secured:
-            return {"url": f"redis://{LOOPBACK}:{self.port}", "mode": "cluster" if self.cluster else "single"}
-        return {
-            "url": f"rediss://{LOOPBACK}:{self.port}",
-            "username": USER,
-            "password_file": str(self.folder / "password"),
-            "ca_cert": str(self.folder / "cert.pem"),
-        }
+        scheme, mode = "rediss" if self.secured else "redis", "cluster" if self.cluster else "single"
+        made = {"url": f"{scheme}://{LOOPBACK}:{self.port}", "mode": mode}
+        if self.rights is not None:
+            made |= {"username": USER, "password_file": str(self.folder / "password")}
+        return {**made, "ca_cert": str(self.folder / "cert.pem")} if self.secured else made
 
     def client(self) -> redis.Redis:
-        """As somebody else would reach it."""
-        if not self.secured:
-            return redis.Redis(LOOPBACK, self.port)
-        ca_cert = str(self.folder / "cert.pem")
-        return redis.Redis(LOOPBACK, self.port, username=USER, password=PASSWORD, ssl=True, ssl_ca_certs=ca_cert)
+        """As somebody else would reach it, who may do everything."""
+        made: Json = {"username": _ADMIN, "password": PASSWORD} if self.rights is not None else {}
+        if self.secured:
+            made |= {"ssl": True, "ssl_ca_certs": str(self.folder / "cert.pem")}
+        return redis.Redis(LOOPBACK, self.port, **made)
 
     def start(self) -> None:
         self._server = Server(["redis-server", str(self.folder / "redis.conf")], self.folder / "log")
@@ -120,14 +130,18 @@ class Sentinel:
         self.port = free_ports(1)[0]
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self._master = master
         self._server: Server | None = None
         lines = [f"bind {LOOPBACK}", f"port {self.port}", f"dir {folder}"]
         lines.append(f"sentinel monitor flags-master {LOOPBACK} {master.port} 1")
+        if master.rights is not None:
+            lines += [f"sentinel auth-user flags-master {_ADMIN}", f"sentinel auth-pass flags-master {PASSWORD}"]
         (folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
 
     @property
     def options(self) -> Json:
-        return {"url": f"redis://{LOOPBACK}:{self.port}", "mode": "sentinel", "service": "flags-master"}
+        url = f"redis://{LOOPBACK}:{self.port}"
+        return {**self._master.options, "url": url, "mode": "sentinel", "service": "flags-master"}
 
     def start(self) -> None:
         command = ["redis-server", str(self._folder / "sentinel.conf"), "--sentinel"]

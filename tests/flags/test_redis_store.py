@@ -21,7 +21,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.redis_
 from fakes import FakeKube
 from flag_samples import switch
 from flag_world import FlagWorld
-from redis_server import RedisServer, Sentinel
+from redis_server import PASSWORD, USER, RedisServer, Sentinel, documented_rights
 
 Json = dict[str, t.Any]
 
@@ -121,19 +121,62 @@ def test_the_history_ends_after_50_revisions(server: RedisServer) -> None:
     assert sorted(page.revision for page in store.history()) == list(range(11, 61))
 
 
+def use_all(store: RedisStore) -> None:
+    """Every command that a store has."""
+    store.write(Texts("one", "1"), 1, store.read(), [Page(1, "page")])
+    store.keep(Texts("lost", "0"), "0123")
+    assert store.read().texts == Texts("one", "1")
+    assert store.page(1) == Page(1, "page") and store.history() == [Page(1, "page")]
+
+
+@pytest.mark.parametrize("mode", ["single", "sentinel", "cluster"])
+def test_the_documented_rights_are_enough(mode: str, tmp_path: pathlib.Path) -> None:
+    clustered = mode == "cluster"
+    limited = RedisServer(tmp_path / "redis", cluster=clustered, rights=documented_rights(clustered))
+    sentinel = Sentinel(tmp_path / "sentinel", limited)
+    try:
+        limited.start()
+        if mode == "sentinel":
+            sentinel.start()
+        use_all(store_of(sentinel.options if mode == "sentinel" else limited.options))
+        refused = [entry["object"] for entry in limited.client().acl_log()]
+        # Who the client is, which it tells a server that wants to know.
+        assert set(refused) <= {"client|setinfo"}
+    finally:
+        sentinel.stop()
+        limited.stop()
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_none_of_the_documented_rights_is_too_much(clustered: bool, tmp_path: pathlib.Path) -> None:
+    rights = documented_rights(clustered)
+    limited = RedisServer(tmp_path / "redis", cluster=clustered, rights=rights)
+    try:
+        limited.start()
+        for right in rights.split():
+            others = [one for one in rights.split() if one != right]
+            limited.client().flushall()
+            limited.client().execute_command("ACL", "SETUSER", USER, "reset", "on", f">{PASSWORD}", *others)
+            with pytest.raises(ReleaseError):
+                use_all(store_of(limited.options))
+            # Nothing is there that no client was told of.
+            assert right not in ("+publish", "&{pincex-flags}:*") or limited.client().keys("*") == []
+    finally:
+        limited.stop()
+
+
 def test_tls_and_a_user_with_few_rights(tmp_path: pathlib.Path) -> None:
-    secured = RedisServer(tmp_path / "secured", secured=True)
+    secured = RedisServer(tmp_path / "secured", secured=True, rights=documented_rights())
     try:
         secured.start()
-        store = store_of(secured.options)
-        store.write(Texts("one", "1"), 1, store.read(), [Page(1, "page")])
-        store.keep(Texts("lost", "0"), "0123")
-        assert store.read().texts == Texts("one", "1") and len(store.history()) == 1
+        use_all(store_of(secured.options))
         (tmp_path / "wrong").write_text("not the password")
         for change, kind in (
             ({"password_file": str(tmp_path / "wrong")}, "auth"),
             ({"prefix": "others"}, "auth"),
             ({"ca_cert": None}, "unreachable"),
+            # A certificate of somebody else, whom its authority trusts as well.
+            ({"url": secured.options["url"].replace("127.0.0.1", "localhost")}, "unreachable"),
             ({"url": secured.options["url"].replace("rediss", "redis")}, "unreachable"),
         ):
             with pytest.raises(ReleaseError) as caught:
@@ -162,11 +205,7 @@ def test_a_cluster_has_all_keys_in_one_place(tmp_path: pathlib.Path) -> None:
     node = RedisServer(tmp_path / "cluster", cluster=True)
     try:
         node.start()
-        store = store_of(node.options)
-        store.write(Texts("one", "1"), 1, store.read(), [Page(1, "page")])
-        store.keep(Texts("lost", "0"), "0123")
-        assert store.read().texts == Texts("one", "1")
-        assert store.page(1) == Page(1, "page") and store.history() == [Page(1, "page")]
+        use_all(store_of(node.options))
     finally:
         node.stop()
 

@@ -22,6 +22,7 @@ import typing as t
 import dns.message
 import dns.query
 import pytest
+import redis
 
 from lab.kube import Kube
 from lab.model import plan_lab
@@ -66,6 +67,14 @@ def addresses_of(server: str, name: str) -> list[str]:
     host, _, port = server.partition(":")
     answer = dns.query.udp(dns.message.make_query(name, "A"), host, timeout=5, port=int(port))
     return [str(data) for rrset in answer.answer for data in rrset]
+
+
+def flags_at(address: str) -> dict[str, t.Any]:
+    """What a client of flagd's protocol gets there."""
+    program = ROOT / "docs" / "examples" / "flag-sync" / "flag_sync.py"
+    answer = subprocess.check_output([sys.executable, program, "--ask", address], text=True, timeout=30)
+    found: dict[str, t.Any] = json.loads(answer)["flags"]
+    return found
 
 
 def pids() -> dict[str, str]:
@@ -144,6 +153,15 @@ def test_up_twice_and_down_leaves_nothing(before: Machine) -> None:
     assert pathlib.Path(names["api_key_file"]).stat().st_mode & 0o777 == 0o600
     for server in (names["authority"], *names["resolvers"]):
         assert addresses_of(server, "api.pincex.test.") == names["members"]["us-east-1"]["targets"]
+    flags = state["flags"]
+    secret = pathlib.Path(flags["password_file"])
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert set(flags_at(flags["sync"])) == {"margin_trading", "high_frequency_orders"}
+    with pytest.raises(redis.AuthenticationError):
+        redis.Redis.from_url(flags["redis"]).ping()
+    writer = redis.Redis.from_url(flags["redis"], username=flags["username"], password=secret.read_text().strip())
+    assert writer.ping()
+    writer.close()
 
     up()
     assert pids() == first, "the second `up` restarted something"

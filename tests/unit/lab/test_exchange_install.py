@@ -36,7 +36,7 @@ def catalogue(*, engine: bool) -> t.Any:
     loader = DataLoader()
     # ansible-core before 2.19 trusts every text.
     trust = getattr(ansible.template, "trust_as_template", str)
-    variables = {"gateway_url": "http://198.18.33.2"}
+    variables = {"gateway_url": "http://198.18.33.2", "lab_flags": {}}
     for path in ("lab/group_vars/all/services.yml", "lab-engine.yml")[: 1 + engine]:
         variables |= loader.load(trust((INVENTORIES / path).read_text()))
     return Templar(loader=loader, variables=variables).template(variables["services"])

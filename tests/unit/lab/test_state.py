@@ -56,6 +56,8 @@ def test_kubeconfig_and_state_name_every_site(tmp_path: pathlib.Path, monkeypatc
     written = state.read(lab.home / "state.json")
     assert set(written["regions"]) == {"us-east-1", "eu-west-1"}
     assert written["regions"]["us-east-1"]["gateway_url"] == "http://198.18.33.2"
+    # Nobody has started a Redis.
+    assert written["flags"] == {}
     assert state.complete(lab)
     assert not state.complete(model.plan_lab("scratch", 3))
 

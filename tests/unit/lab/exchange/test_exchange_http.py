@@ -162,6 +162,7 @@ async def test_place_trade_query_cancel(tmp_path: pathlib.Path) -> None:
         ("POST", "/orders", order(1, pair="../pairs"), 422),
         ("POST", "/orders", order(1, pair="LUNA-USD"), 409),
         ("POST", "/orders", order(1, price=1001), 422),
+        ("POST", "/orders", order(1, margin=True), 403),
         ("DELETE", "/orders/id-9", b"", 404),
         ("GET", "/orders/id-9", b"", 404),
         ("GET", "/orders/a%2Fb", b"", 404),

@@ -32,6 +32,8 @@ def test_every_option_of_an_order() -> None:
     stop = parse_order(json.dumps({**GOOD, "type": "stop", "trigger": 1010, **options}).encode())
     assert stop == NewOrder("us-east-1-ab12-7", "BTC-USD", "buy", 1000, 5, trigger=1010, **options)
     assert parse_order(json.dumps({**GOOD, "post_only": True}).encode()).post_only
+    marked = parse_order(json.dumps({**GOOD, "margin": True, "high_frequency": True}).encode())
+    assert (marked.margin, marked.high_frequency) == (True, True)
     assert parse_order(json.dumps({**GOOD, "time_in_force": "ioc"}).encode()).time_in_force == "ioc"
 
 
@@ -74,6 +76,8 @@ def test_dead_man() -> None:
         ("time_in_force", ["gtc"]),
         ("expires_at_ms", 5),
         ("post_only", 1),
+        ("margin", "yes"),
+        ("high_frequency", 1),
         ("smp_group", "a b"),
     ],
 )

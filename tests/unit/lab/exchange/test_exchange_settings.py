@@ -38,6 +38,14 @@ def test_only_the_engine_does_not_linger() -> None:
     assert read_settings({"LINGER_S": "0.5"}, "matching-engine").linger_s == 0.5
 
 
+def test_flags_are_read_where_somebody_says_so() -> None:
+    core = {**CORE, "ENGINE_URL": "http://e:1"}
+    told = read_settings({**core, "FLAGS_SYNC": "198.18.0.2:8015"})
+    assert (told.flags_sync, told.flags_file) == ("198.18.0.2:8015", "")
+    told = read_settings({**core, "FLAGS_SYNC": "", "FLAGS_FILE": "/flags/flags.flagd.json"})
+    assert (told.flags_sync, told.flags_file) == ("", "/flags/flags.flagd.json")
+
+
 def test_a_follower_begins_without_deposits() -> None:
     assert read_settings({}, "matching-engine").opening_balances
     assert not read_settings({"OPENING_BALANCES": "off"}, "matching-engine").opening_balances
@@ -62,6 +70,11 @@ def test_faults_have_to_be_allowed() -> None:
         ({**CORE, "ENGINE_URLS": "http://10.96.1.7:8080,http://$(NO_SERVICE_HOST):8080"}, "ENGINE_URLS=.*NO_SERVICE"),
         ({"PINCEX_SERVICE": "matching-engine", "PINCEX_FAULTS": "on,other"}, "PINCEX_FAULTS"),
         ({"PINCEX_SERVICE": "core-api", "ENGINE_URL": "http://e:1"}, "REFERENCE_DATA_URL"),
+        ({**CORE, "ENGINE_URL": "http://e:1", "FLAGS_SYNC": "10.0.0.1"}, "FLAGS_SYNC=10.0.0.1: use HOST:PORT"),
+        (
+            {**CORE, "ENGINE_URL": "http://e:1", "FLAGS_SYNC": "h:1", "FLAGS_FILE": "/f"},
+            "FLAGS_SYNC=h:1 and FLAGS_FILE",
+        ),
     ],
 )
 def test_bad_settings_are_named(env: dict[str, str], named: str) -> None:

@@ -47,7 +47,7 @@ def test_what_is_no_instant_is_refused(text: str) -> None:
 def test_a_limit_order_becomes_the_engines_request() -> None:
     order, body = fix.order_of("FIX1", {**ORDER, 1: "a007", 18: "6"}, NOON_MS)
     assert parse_order(body) == order
-    assert order == ("FIX1.c-1", "BTC-USD", "buy", 10010, 5, "a007", 0, "gtc", 0, True, "")
+    assert order == ("FIX1.c-1", "BTC-USD", "buy", 10010, 5, "a007", 0, "gtc", 0, True, "", False, False)
 
 
 def test_a_stop_order_has_a_trigger() -> None:
