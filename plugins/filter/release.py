@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue import (
+    flag_options,
+    followers,
     handover,
     manifests,
     model,
@@ -81,7 +83,12 @@ def absent_revision(history: Sequence[Mapping[str, t.Any]], number: t.Any, regio
 
 def request_judgement(asked: Mapping[str, t.Any]) -> JsonObject:
     problems = request.request_problems(asked)
-    warnings = [] if problems else request.request_warnings(asked)
+    flags = flag_options.flag_problems(asked)
+    if asked.get("kind") == "deploy":
+        problems += flags
+        flags = flag_options.flag_warnings(asked)
+    # Nobody's way back waits for flags.
+    warnings = [] if problems else [*request.request_warnings(asked), *flags]
     return {"problems": problems, "warnings": warnings, "emergency": request.passed_emergency(asked)}
 
 
@@ -107,6 +114,7 @@ class FilterModule:
         return {
             "absent_revision": plainly(absent_revision),
             "deploy_plan": plainly(deploy_plan),
+            "flag_changes": plainly(flag_options.flag_changes),
             "failure_reason": plainly(verdicts.failure_reason),
             "fleet_record": plainly(verdicts.fleet_record),
             "holds_handover": plainly(handover.holds_handover),
@@ -122,5 +130,6 @@ class FilterModule:
             "slot_manifests": plainly(slot_manifests),
             "standing_versions": plainly(verdicts.standing_versions),
             "standing_decision": plainly(standing_decision),
+            "untold_regions": plainly(followers.untold),
             "wanted_versions": plainly(request.wanted_versions),
         }
