@@ -34,7 +34,7 @@ ARGUMENT_SPEC: t.Final = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """Entry of the task."""
 
     _requires_connection = False

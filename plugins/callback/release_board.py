@@ -98,7 +98,7 @@ def _never_fails(method: Callable[_Args, None]) -> Callable[_Args, None]:
     return guarded
 
 
-class CallbackModule(CallbackBase):  # type: ignore[misc]
+class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no types
     """Hands Ansible's events to the board and shows what it tells.
 
     `_result`, `_host` and `_task` have these names in every ansible-core that the collection supports.

@@ -21,6 +21,7 @@ author:
   - Pincex release engineering (@pincex)
 requirements:
   - redis >= 6 (with O(stores[].redis))
+  - openfeature-provider-flagd == 0.5.2 and openfeature-flagd-core == 1.0.0 (without O(evaluate.users=0))
 extends_documentation_fragment:
   - pincex.zero_downtime._cluster
   - pincex.zero_downtime._flag_stores
@@ -42,6 +43,9 @@ options:
       restore: End the kills of O(flags). They are then what they would be without.
       set: Write the whole definitions of O(definitions).
       rollback: Make the content of an old O(revision) today's, as a new revision. Kills stay.
+      apply: Make each flag of O(wanted) what is wanted of it, all in one revision.
+      undo: Take back what O(release) did to the set, or with O(since) what all releases did. What somebody else has
+        changed since, and kills, stay and are in RV(kept).
       reconcile: Change nothing in the set, and repair the stores that differ from it.
       status: Write nothing; return what is there, in which stores it differs, and the stale flags.
       history: Write nothing; return the newest changes, kills and restores included.
@@ -83,9 +87,32 @@ options:
         when on it is stale.
     type: dict
     default: {}
+  wanted:
+    description:
+      - By flag true or false for everybody, a percentage of all users (C(25) or C(25%)), or a whole definition in
+        flagd's format.
+      - A flag that is killed, and one that is not there and has no definition here, are refused.
+    type: dict
+    default: {}
   revision:
     description: The revision to go back to.
     type: int
+  since:
+    description:
+      - With O(action=undo) what releases changed after this revision of the set is taken back, whichever releases these
+        were; 0 is before the first one. It has to be one of the last 50.
+    type: int
+  release:
+    description:
+      - The release of the fleet that this task belongs to, as M(pincex.zero_downtime.release_journal) returned it.
+      - A new revision is then made under the fleet's lock, is journaled before and after, and says in RV(history) which
+        release made it. A kill and a restore never ask for it.
+      - O(namespace) is that of the fleet's journal.
+    type: dict
+  step:
+    description: The name of the step, for the journal. It is O(action) where none is given.
+    type: str
+    default: ""
   actor:
     description: Who does it, for the history. Needed for everything that changes the set.
     type: str
@@ -96,6 +123,23 @@ options:
     description: How many changes O(action=history) returns.
     type: int
     default: 20
+  evaluate:
+    description:
+      - How a change is proved. After writing, what a store has is read back, and the real OpenFeature client answers
+        for each flag that differs, and for each one that was killed. In check mode it answers for what would be
+        written.
+      - The users are C(user-0), C(user-1) and so on, with no other attribute.
+      - Without the client a change is refused before anything is written. A kill, a restore, an undo and a repair are
+        done all the same, with a warning.
+    type: dict
+    suboptions:
+      users:
+        description:
+          - How many users are asked for a flag that not all get alike. With more than 10 such flags in one task each
+            gets fewer, but at least 100. Where all users have the same, 5 are asked.
+          - 0 asks nobody.
+        type: int
+        default: 10000
   patience_s:
     description: How long one store may leave a request without an answer, in seconds.
     type: float
@@ -210,6 +254,42 @@ EXAMPLES = r"""
     context: management
     namespace: pincex-fleet
 
+- name: What a deploy switches, when the new version is everywhere
+  pincex.zero_downtime.flag_set:
+    action: apply
+    name: pincex-production
+    wanted:
+      margin_trading: true
+      new_matching: 5
+    actor: anna
+    reason: deploy 20270115t080000z
+    release: "{{ opened.release }}"
+    stores: *stores
+    context: management
+    namespace: pincex-fleet
+
+- name: As the flags were before that deploy
+  pincex.zero_downtime.flag_set:
+    action: undo
+    name: pincex-production
+    actor: anna
+    reason: deploy 20270115t080000z is taken back
+    release: "{{ opened.release }}"
+    stores: *stores
+    context: management
+    namespace: pincex-fleet
+
+- name: As releases had left the flags at revision 41, whatever people did since
+  pincex.zero_downtime.flag_set:
+    action: undo
+    name: pincex-production
+    since: 41
+    actor: anna
+    reason: back to what ran on Monday
+    stores: *stores
+    context: management
+    namespace: pincex-fleet
+
 - name: A store is back
   pincex.zero_downtime.flag_set:
     action: reconcile
@@ -260,11 +340,26 @@ killed:
   description: The flags that are killed, with C(actor), C(reason) and C(at) (unix seconds).
   returned: always
   type: dict
+evaluation:
+  description:
+    - By flag what the OpenFeature client answered, as C(shares) of its C(users) by variant, beside the C(expected)
+      ones. C(sigmas) is how far the worst of them is off, and more than 4 is V(fail) with C(error.kind) V(not_proved).
+    - C(expected) and C(sigmas) are null where targeting is more than a percentage. A client that gave its caller's
+      default counts for C((own default)), or for C((error)).
+  returned: always
+  type: dict
+  sample:
+    margin_trading:
+      users: 10000
+      shares: {"on": 0.2478, "off": 0.7522}
+      expected: {"on": 0.25, "off": 0.75}
+      sigmas: 0.5
 stores:
   description:
     - By store its C(kind), what it C(was) at first, what it is C(now), and C(revision), C(sha256) and C(killed) of it.
     - C(was) is V(same), V(empty), V(behind), V(conflict) (content that the set never had), V(edited) (not as it was
-      written) or V(away), and C(reason) and C(differs) say how. C(now) is V(read), V(written) or V(away).
+      written), V(newer) (a newer version of this collection wrote it, and nothing is written there) or V(away), and
+      C(reason) and C(differs) say how. C(now) is V(read), V(written) or V(away).
   returned: always
   type: dict
   sample:
@@ -293,6 +388,16 @@ lost:
   type: list
   elements: dict
   sample: [{store: us-east-1, sha256: 5f0c, flags: [margin_trading], reason: somebody else has edited its document}]
+kept:
+  description: With O(action=undo) a sentence for each flag that is not as it was before the release.
+  returned: always
+  type: list
+  elements: str
+  sample: ["margin_trading: was killed by ben (it loses money) and stays killed"]
+definitions:
+  description: With O(action=status) all definitions, those of killed flags as they would be without the kill.
+  returned: always
+  type: dict
 stale:
   description: With O(action=status) the flags whose C(expires) has passed, the oldest first.
   returned: always
@@ -303,6 +408,7 @@ history:
   description:
     - With O(action=history) the changes, the newest first. Kills and restores have null as C(revision) and C(sha256),
       and say of a flag whether it was C(killed).
+    - C(release) is the id of the release that made a revision, null where a person did.
   returned: always
   type: list
   elements: dict
@@ -313,6 +419,7 @@ history:
       reason: nothing happened at 25 percent
       at: "2027-01-15T08:00:00Z"
       sha256: 5f0c
+      release: null
       flags: {}
 warnings:
   description: What could not be read or written.

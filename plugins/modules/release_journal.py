@@ -27,6 +27,7 @@ attributes:
     details:
       - Opening again with the same O(release_id) from the same playbook returns the open release.
       - A decision is written once.
+      - What was told is not told again.
 options:
   state:
     description: What to do.
@@ -40,6 +41,9 @@ options:
           nothing which its old holder still has in hand is carried out. For the fleet the decision is written as well.
       decided: Write the decision of the fleet, once. The decision that was written first stands and is returned.
       closed: Record the revision, end the journal and give the lock back.
+      told:
+        - Tell the history of the fleet that regions got the release O(follows) after the fleet's journal was closed.
+        - Takes the lock for that one write, and refuses while a release is open.
       read: Change nothing; return what is known.
   scope:
     description: Whose journal. The fleet's lies in a namespace of the management cluster.
@@ -78,7 +82,7 @@ options:
     type: str
     choices: [deploy, rollback, standby, maintenance, dns]
   by:
-    description: Who releases, or who decides. Needed with O(state=opened) and O(state=decided).
+    description: Who releases, or who decides. Needed with O(state=opened), O(state=decided) and O(state=told).
     type: str
   before:
     description:
@@ -105,6 +109,7 @@ options:
   follows:
     description:
       - The number of the release that this one only brings more regions up to, with O(state=opened) and O(scope=fleet).
+      - Needed with O(state=told), the number of the release that the regions got.
       - The history tells it. Such a release takes a number of its own, and is no revision of the environment; its
         regions record their revision under the number that is followed.
     type: int
@@ -131,6 +136,7 @@ options:
     description:
       - What the fleet's history tells of the release, with O(state=closed) and O(scope=fleet).
       - C(reason), C(decision), C(versions), C(changes) and C(regions) of it are recorded.
+      - Needed with O(state=told), where C(regions) has V(released) for each region that got the release.
     type: dict
   standby_s:
     description: How long the old slots stay warm after a release that is kept, with O(state=closed) in a region.
@@ -142,7 +148,10 @@ options:
       - Of any size. A document with a Secret in it is refused.
     type: dict
   number:
-    description: The number of the revision to record with O(state=closed), or to return with O(state=read).
+    description:
+      - The number of the revision to record with O(state=closed), or to return with O(state=read).
+      - Needed with O(state=told), the newest number of the history that was read. It is refused when a release has
+        ended since, because then nobody knows whether the regions still stand where they stood.
     type: int
   lease_s:
     description: How long the lock lasts without being renewed.
@@ -280,7 +289,8 @@ maintenance:
   returned: always
   type: dict
 revisions:
-  description: The headers of the revisions that are kept, oldest first; with O(state=read) and O(state=closed).
+  description: The headers of the revisions that are kept, oldest first; with O(state=read), O(state=closed) and
+    O(state=told).
   returned: always
   type: list
   elements: dict

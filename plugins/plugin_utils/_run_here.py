@@ -27,7 +27,7 @@ from ansible_collections.pincex.zero_downtime.plugins.plugin_utils._plain import
 import_filters()
 
 
-class RunHere(ActionBase):  # type: ignore[misc]
+class RunHere(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """Base of the action plugins. A subclass sets the three names, as its module does."""
 
     ARGUMENT_SPEC: t.ClassVar[Mapping[str, t.Any]]

@@ -24,6 +24,11 @@ BIN = CHECKOUT / ".venv" / "bin"
 _WRITES = ("create", "update", "patch", "delete", "deletecollection")
 #: Reviews ask a question by POST and store nothing.
 _QUESTIONS = ("selfsubjectaccessreviews", "subjectaccessreviews", "tokenreviews", "selfsubjectreviews")
+_ANSIBLE = {
+    "PINCEX_LAB": "test",
+    "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".venv" / "collections"),
+    "ANSIBLE_NOCOLOR": "1",
+}
 #: For releases without an order flow: pods that are ready are enough.
 PROFILES = {
     "default": {
@@ -88,12 +93,14 @@ def run(command: list[str], timeout_s: float = 600, **environment: str) -> Ended
 
 def playbook(name: str, *more: str, reports: pathlib.Path, **variables: t.Any) -> Ended:
     extra = json.dumps({"release_reports": str(reports), **variables})
-    return run(
-        [str(BIN / "ansible-playbook"), f"pincex.zero_downtime.{name}", "-i", "inventories/lab", "-e", extra, *more],
-        PINCEX_LAB="test",
-        ANSIBLE_COLLECTIONS_PATH=str(CHECKOUT / ".venv" / "collections"),
-        ANSIBLE_NOCOLOR="1",
-    )
+    command = [str(BIN / "ansible-playbook"), f"pincex.zero_downtime.{name}", "-i", "inventories/lab", "-e", extra]
+    return run([*command, *more], **_ANSIBLE)
+
+
+def task(module: str, host: str, **options: t.Any) -> Ended:
+    """One task of a module of the collection, as `ansible HOST -m MODULE -a OPTIONS` does it."""
+    command = [str(BIN / "ansible"), host, "-i", "inventories/lab", "-m", f"pincex.zero_downtime.{module}"]
+    return run([*command, "-a", json.dumps(options)], **_ANSIBLE)
 
 
 def lab_state() -> dict[str, t.Any]:

@@ -127,6 +127,8 @@ class Flow:
             "prometheus_url": "http://prometheus",
             "release_waves": [1, "100%"],
             "release_standby_s": 0,
+            # The catalogue of the lab asks for it.
+            "lab_flags": {},
         }
         (inventory / "group_vars/all/settings.json").write_text(json.dumps(settings))
         hosts = {

@@ -9,7 +9,7 @@ file `faults.json` says what goes wrong: {"us-east-1": {"gate": "core-api 10 %",
 "capacity": "core-api 100 %", "kept": "sentence", "away": true, "away_from": "core-api 10 %",
 "permitted": "sentence", "status": "sentence", "format": "sentence", "handover": "sentence",
 "engines": "sentence"},
-"fleet": {"decide": "lost"}}.
+"fleet": {"decide": "lost", "told": "sentence"}}.
 """
 
 from __future__ import annotations
@@ -308,14 +308,22 @@ def _closed(args: State, state: State, faults: State) -> State:
         state["standby"]["engines"] = state["finish"].get("engines", [])
     ended = {"id": state["open"], "kind": state["kind"], "target": state.get("target"), "number": state["number"]}
     state["open"], state["ended"] = None, {**ended, "state": "closed", "outcome": str(args["outcome"])}
-    return {"standby": state["standby"]}
+    return {"standby": state["standby"], "revisions": _headers(state)}
+
+
+def _told(args: State, state: State, faults: State) -> State:
+    if "told" in faults:
+        raise Refusal(faults["told"], error={"kind": "locked"})
+    if state["open"]:
+        raise Refusal(f"release {state['open']} is not finished")
+    assert int(args["number"]) == max(map(int, state["revisions"])), "judged by the history as it is"
+    state["number"] += 1
+    told = {"id": f"told-{state['number']}", "kind": "recover", "outcome": "released", "follows": args["follows"]}
+    state["revisions"][str(state["number"])] = _plain({**told, **args["summary"]})
+    return {"number": state["number"]}
 
 
 def _read(args: State, state: State, faults: State) -> State:
-    headers = [
-        {"number": int(number), **{key: value for key, value in kept.items() if key != "document"}}
-        for number, kept in state["revisions"].items()
-    ]
     header = {
         "id": state["open"],
         "kind": state.get("kind", "deploy"),
@@ -331,7 +339,7 @@ def _read(args: State, state: State, faults: State) -> State:
         raise Refusal(f"number: revision {number} is not kept", error={"kind": "option"}, release=None)
     return {
         "changed": False,
-        "revisions": headers,
+        "revisions": _headers(state),
         "revision": state["revisions"].get(str(number), {}).get("document"),
         "release": {"id": state["open"], "kind": "deploy", "state": "open"} if state["open"] else {},
         "header": header if state["open"] else state.get("ended"),
@@ -341,6 +349,13 @@ def _read(args: State, state: State, faults: State) -> State:
         "standby": state["standby"],
         "lock": {"holder": state["open"] or ""},
     }
+
+
+def _headers(state: State) -> list[State]:
+    return [
+        {"number": int(number), **{key: value for key, value in kept.items() if key != "document"}}
+        for number, kept in state["revisions"].items()
+    ]
 
 
 def _plain(value: t.Any) -> t.Any:

@@ -39,7 +39,7 @@ def reopen(flow: Flow, *regions: str, kind: str = "deploy", decision: str | None
 
 def wrote(run: Run) -> list[tuple[str, str, str]]:
     """Region, module and state of every call that meant to change something."""
-    changing = ("applied", "shifted", "restored", "taken_over", "closed", "opened", "decided")
+    changing = ("applied", "shifted", "restored", "taken_over", "closed", "opened", "decided", "told")
     return [
         (call["region"], call["module"], call["state"])
         for call in run.calls
@@ -73,13 +73,59 @@ def test_a_kept_deploy_is_finished_where_it_was_not_and_a_region_that_is_away_la
     assert "run recover again when eu-west-1 answers" in done.output
     assert done.regions["us-east-1"]["revisions"]["2"]["outcome"] == "released"
     assert done.regions["us-east-1"]["objects"][IDLE]["spec"]["replicas"] == 0
-    assert state_of(released, "fleet")["revisions"]["2"]["regions"]["eu-west-1"] == "unreachable"
+    recorded = state_of(released, "fleet")["revisions"]["2"]
+    assert (recorded["regions"]["eu-west-1"], recorded["versions"]["core-api"]) == ("unreachable", "v2")
     assert done.regions["eu-west-1"]["open"] is not None
 
+    looked = released.run("recover", "--check")
+    assert looked.code == 0, looked.output
     later = released.run("recover")
     assert later.code == 0, later.output
     assert later.regions["eu-west-1"]["revisions"]["2"]["outcome"] == "released"
     assert later.regions["eu-west-1"]["open"] is None
+    # The journal of the fleet was closed without it, and the history is told.
+    assert wrote(later)[-1] == ("fleet", "release_journal", "told")
+    told = state_of(released, "fleet")["revisions"]["3"]
+    assert (told["follows"], told["regions"], told["kind"]) == (2, {"eu-west-1": "released"}, "recover")
+
+    again = released.run("recover")
+    assert again.code == 0, again.output
+    assert wrote(again) == []
+    # It is a revision of the environment now, and what was told of it is none.
+    assert released.run("rollback", "-e", "revision=2", "--check").code == 0
+    assert "no drift in all 3 regions, revision 2" in (stands := released.run("status")).output, stands.output
+
+
+def test_a_history_that_cannot_be_told_now_is_told_by_the_next_recover(released: Flow) -> None:
+    reopen(released, "eu-west-1", decision="keep")
+    assert released.run("recover", faults=AWAY).code == 2
+
+    done = released.run("recover", faults={"fleet": {"told": "bob holds the lock"}})
+    assert done.code == 2, done.output
+    assert done.regions["eu-west-1"]["open"] is None
+    sentence = "the history does not tell yet that eu-west-1 got revision 2: bob holds the lock; run recover again"
+    assert sentence in " ".join(done.output.split())
+
+    # Nothing is left to do in the region: the journals alone say what is not told, also after a kill in between.
+    later = released.run("recover")
+    assert later.code == 0, later.output
+    assert wrote(later) == [("fleet", "release_journal", "told")]
+
+
+def test_the_history_is_not_told_of_what_a_rollback_has_undone_meanwhile(released: Flow) -> None:
+    reopen(released, "eu-west-1", decision="keep")
+    assert released.run("recover", faults=AWAY).code == 2
+    back = released.run("rollback", "-e", "revision=1", faults=AWAY)
+    assert back.code == 2, back.output
+
+    # What it had open is ended first, and then it follows the others.
+    assert released.run("recover").code == 0
+    done = released.run("recover")
+    assert done.code == 0, done.output
+    assert set(done.versions().values()) == {"v1"}
+    history = state_of(released, "fleet")["revisions"]
+    assert [one["kind"] for one in history.values()] == ["deploy", "deploy", "rollback", "rollback"]
+    assert history["2"]["regions"]["eu-west-1"] == "unreachable"
 
 
 def test_a_region_that_took_part_and_is_not_in_the_run_keeps_the_release_open(released: Flow) -> None:

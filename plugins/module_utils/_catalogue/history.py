@@ -28,6 +28,7 @@ _REVISION_KEYS: t.Final = (
     "versions",
     "changes",
     "regions",
+    "flags",
 )
 
 
@@ -125,7 +126,7 @@ def _row(entry: Mapping[str, t.Any]) -> list[str]:
         str(entry["opened_at"] or "-"),
         str(entry["by"] or "-"),
         told_versions(entry["versions"]),
-        _told_changes(changes),
+        _told_changes({**changes, **(entry["flags"] or {})}),
     ]
 
 

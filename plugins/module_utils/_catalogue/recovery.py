@@ -51,7 +51,7 @@ def recovery_action(
     `journals` are those of all regions of this run. `number` is the revision that the region records, `why` a sentence
     for the report. A region that is behind records that of the rollback which it missed, and has `revision`, where it
     goes back to, None when nobody in this run knows, and `services`, with what, all when none is named. A region
-    without an open release has `released`: whether it had got the one that the fleet still has open.
+    without an open release has `ended`: how it had ended the one that the fleet still has open, None when it had not.
     """
     header = region.get("header") or {}
     if header.get("state") != "open":
@@ -62,7 +62,7 @@ def recovery_action(
         action = "standby" if region.get("standby") else "unlock" if locked else "none"
         apart = _apart(name, header, fleet or {}, journals or {})
         found = _action(action, _ended(header) + apart, header.get("number"))
-        return {**found, "released": _is_released(header, fleet or {})}
+        return {**found, "ended": _ended_before(header, fleet or {})}
     release = f"{header['kind']} {header['id']} of {header.get('by', 'unknown')}"
     if header["kind"] in ("standby", "maintenance"):
         why = f"{release} was interrupted"
@@ -70,7 +70,7 @@ def recovery_action(
             # What was before is in its record, which stands: an operator decides which way to go on.
             why += "; go on with maintenance.yml -e state=entered, or leave with -e state=left"
         found = _action(str(header["kind"]), why, header.get("number"))
-        return {**found, "released": _is_released(header["of"], fleet or {}) if header.get("of") else False}
+        return {**found, "ended": _ended_before(header.get("of") or {}, fleet or {})}
     known = _known(str(header["id"]), fleet or {})
     decision = given or known.get("decision")
     if not decision and fleet is None:
@@ -83,11 +83,14 @@ def recovery_action(
     return _action("finish" if header["kind"] == "deploy" else "forward", why, known.get("number"))
 
 
-def _is_released(header: Mapping[str, t.Any], fleet: Journal) -> bool:
-    """Whether a region had ended with the release that the fleet still has open: the controller died in between."""
+def _ended_before(header: Mapping[str, t.Any], fleet: Journal) -> str | None:
+    """How a region had ended the release that the fleet still has open, `released` or `taken_back`: the controller died
+    in between, or another region was stuck. None when it had no part in it, or none that came to anything."""
     unfinished = fleet.get("header") or {}
-    mine = unfinished.get("state") == "open" and header.get("id") == unfinished.get("id")
-    return mine and header.get("outcome") == "released"
+    if unfinished.get("state") != "open" or not header or header.get("id") != unfinished.get("id"):
+        return None
+    outcome = header.get("outcome")
+    return str(outcome) if outcome in ("released", "taken_back") else None
 
 
 def _known(release_id: str, fleet: Journal) -> JsonObject:
@@ -125,15 +128,23 @@ def _behind(name: str, region: Journal, fleet: Journal, journals: Mapping[str, J
 
 
 def _missed(name: str, region: Journal, fleet: Journal) -> Journal | None:
-    """The newest rollback that stands and did not reach this region; None when it has got a newer release since."""
-    # By number: what has brought it up may not be in the fleet's history, or there as taken back.
-    own = {int(revision["number"]) for revision in region.get("revisions") or []}
+    """The newest rollback that stands and did not reach this region; None when it has got a newer release since.
+
+    It may be the one that is finished now: killed before this region was opened, and decided while it was away.
+    """
+    # By number: what has brought it up may not be in the fleet's history, yet or at all, or there as taken back.
+    own = max((int(revision["number"]) for revision in region.get("revisions") or []), default=0)
     kept = [revision for revision in fleet.get("revisions") or [] if revision.get("outcome") in STANDING]
+    release = fleet.get("header") or {}
+    if release.get("state") == "open" and (fleet.get("decision") or {}).get("decision") == "keep":
+        began = (region.get("header") or {}).get("id") == release.get("id")
+        if name in (release.get("steps") or []) and not began:
+            kept.append({**release, "regions": {name: "behind"}})
     for revision in sorted(kept, key=lambda revision: int(revision["number"]), reverse=True):
         verdict = (revision.get("regions") or {}).get(name)
-        if int(_recorded(revision)) in own or verdict == "left_out":
+        if int(_recorded(revision)) <= own or verdict == "left_out":
             return None
-        if revision.get("kind") == "rollback" and verdict == "unreachable":
+        if revision.get("kind") == "rollback" and verdict in ("unreachable", "behind"):
             return t.cast("Journal", revision)
     return None
 
@@ -254,7 +265,7 @@ def _outcome(regions: Sequence[Mapping[str, t.Any]], header: Journal, *, away: b
     back = verdicts.count("taken_back")
     if back and back == len(verdicts):
         return "taken_back"
-    return "incomplete" if away or back else "released"
+    return "incomplete" if away or back or "behind" in verdicts else "released"
 
 
 def _bring_up(behind: Mapping[str, tuple[int | None, int | None]], *, blocked: bool) -> tuple[list[str], list[str]]:

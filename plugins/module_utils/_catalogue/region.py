@@ -124,9 +124,10 @@ def _as_recorded(region: str, own: Mapping[str, t.Any], revisions: Sequence[Mapp
 
 
 def _follows(region: str, revisions: Sequence[Mapping[str, t.Any]]) -> bool:
-    """Whether a recovery brings the region up: the newest that it has a part in is a rollback that it was away from."""
+    """Whether a recovery brings the region up: the newest that it has a part in is a rollback that it missed."""
     standing = [one for one in revisions if one.get("outcome", "released") in STANDING and _verdict(one, region)]
-    return bool(standing) and standing[-1].get("kind") == "rollback" and _verdict(standing[-1], region) == "unreachable"
+    missed = bool(standing) and _verdict(standing[-1], region) in ("unreachable", "behind")
+    return missed and standing[-1].get("kind") == "rollback"
 
 
 def _late(region: str, own: Mapping[str, t.Any], revisions: Sequence[Mapping[str, t.Any]]) -> str:

@@ -91,8 +91,14 @@ def standing_versions(before: Mapping[str, t.Any], plan: Mapping[str, t.Any], ve
     return {**standing, **{str(name): str(version) for name, version in moved.items()}}
 
 
-def fleet_record(regions: Sequence[Mapping[str, t.Any]], decision: str | None, sentence: str) -> dict[str, t.Any]:
-    """What the fleet's history tells of a release, out of the reports of its regions."""
+def fleet_record(
+    regions: Sequence[Mapping[str, t.Any]],
+    decision: str | None,
+    sentence: str,
+    flags: Mapping[str, str] | None = None,
+) -> dict[str, t.Any]:
+    """What the fleet's history tells of a release, out of the reports of its regions, and of the `flags` that it
+    changed in words."""
     leading = sorted(regions, key=lambda entry: entry.get("verdict") != "released")
     moves: Mapping[str, t.Any] = next((entry["services"] for entry in leading if entry.get("services")), {})
     return {
@@ -101,6 +107,7 @@ def fleet_record(regions: Sequence[Mapping[str, t.Any]], decision: str | None, s
         "versions": next((entry["standing"] for entry in leading if entry.get("standing")), {}),
         "changes": {name: f"{move.get('was') or 'nothing'} -> {move['version']}" for name, move in moves.items()},
         "regions": {str(entry["region"]): str(entry.get("verdict") or "untouched") for entry in regions},
+        **({"flags": dict(flags)} if flags else {}),
     }
 
 

@@ -16,7 +16,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     may_have_written,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_kills import dead, merge
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_merge import Fit, fit
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_merge import Fit, fit, merged
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.document import (
     Read,
     content_sha,
@@ -39,6 +39,18 @@ Result = t.TypeVar("Result")
 _AT_ONCE: t.Final = 16
 
 
+class NewerLedger(ReleaseError):
+    """A newer version of this collection wrote what a store has: nothing is written over it. `read` has its kills."""
+
+    def __init__(self, store: Store, read: Read) -> None:
+        super().__init__(
+            f"{store.name}: a newer version of this collection wrote it; nothing was written there. Upgrade",
+            kind="newer",
+            system=store.kind,
+        )
+        self.read = read
+
+
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """What became of one store. `first` is what it had at first, `read` what is in it now; None when nobody knows.
@@ -50,6 +62,14 @@ class Outcome:
     written: bool = False
     error: ReleaseError | None = None
     lost: tuple[JsonObject, ...] = ()
+
+    @classmethod
+    def failed(
+        cls, store: Store, error: ReleaseError, first: Read | None = None, lost: tuple[JsonObject, ...] = ()
+    ) -> Outcome:
+        """Of one that was not read, or not written. What a newer version wrote there is known all the same."""
+        read = error.read if isinstance(error, NewerLedger) else None
+        return cls(store, first or read, read, False, error, lost)
 
     @property
     def kills(self) -> Kills:
@@ -86,13 +106,15 @@ def all_at_once(stores: Sequence[Store], ask: Callable[[Store], Result]) -> list
 
 
 def read_set(task: Task, store: Store) -> tuple[Held, Read]:
-    """What a store has. Raises ReleaseError, also for another set than that of the task."""
+    """What a store has. Raises ReleaseError, also for another set than that of the task, and NewerLedger."""
     held = store.read()
     read = decode(held.texts)
     if read.flag_set not in ("", task.options.name):
         raise OptionError(
             "name", f"{store.name} has the set {read.flag_set}, not {task.options.name}; each has its own place"
         )
+    if read.newer:
+        raise NewerLedger(store, read)
     return held, read
 
 
@@ -102,12 +124,20 @@ def look(task: Task, store: Store) -> Outcome:
         _held, read = read_set(task, store)
         return Outcome(store, read, read)
     except ReleaseError as error:
-        return Outcome(store, error=error)
+        return Outcome.failed(store, error)
 
 
 def reads(outcomes: Iterable[Outcome]) -> list[Read]:
     """Of the stores that answered."""
     return [one.read for one in outcomes if one.read is not None]
+
+
+def unread(outcomes: Sequence[Outcome]) -> NewerLedger | None:
+    """The error of the first store with a revision that only a newer version can read, above all that can be read here.
+    Whatever is made of these would take its changes back."""
+    top = merged(reads(outcomes)).revision
+    newer = [one.error for one in outcomes if isinstance(one.error, NewerLedger)]
+    return next((error for error in newer if error.read.state is not None and error.read.state.revision > top), None)
 
 
 def bring_all(task: Task, goal: State, known: Sequence[Outcome]) -> list[Outcome]:
@@ -133,7 +163,8 @@ def bring(task: Task, store: Store, goal: State) -> Outcome:
     first: Read | None = None
     written = False
     lost: tuple[JsonObject, ...] = ()
-    for attempt in range(1_000_000):
+    tries = Tries(task)
+    while True:
         try:
             held, read = read_set(task, store)
             kills = merge([goal.kills, read.state.kills if read.state else Kills()])
@@ -151,16 +182,25 @@ def bring(task: Task, store: Store, goal: State) -> Outcome:
             replace(task, store, held, read, mine)
             return Outcome(store, first, Read(mine), True, None, lost)
         except ReleaseError as error:
-            if not goes_on(task, error, attempt, written):
-                return Outcome(store, first, None, False, error, lost)
-    raise AssertionError("a task has an end")
+            if not tries.go_on(error, written):
+                return Outcome.failed(store, error, first, lost)
 
 
-def goes_on(task: Task, error: ReleaseError, attempt: int, written: bool) -> bool:
-    """Whether to look again, after a little pause: when somebody else was faster, and once for what a write without an
-    answer has done. Everything else is for the next run."""
-    unsure = written and attempt == 0 and may_have_written(error)
-    return (error.kind == "conflict" or unsure) and task.pause(attempt)
+class Tries:
+    """The tries of one write, until there is an answer to one of them or no time is left."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._number = 0
+        self._unsure = 0
+
+    def go_on(self, error: ReleaseError, sent: bool) -> bool:
+        """Whether to look again, after a little pause: when somebody else was faster, however often, and once for what
+        a write without an answer has done. Everything else is for the next run. `sent`: whether there was a write."""
+        unsure = sent and may_have_written(error)
+        self._unsure += unsure
+        self._number += 1
+        return (error.kind == "conflict" or (unsure and self._unsure == 1)) and self._task.pause(self._number - 1)
 
 
 def replace(task: Task, store: Store, held: Held, read: Read, goal: State) -> None:

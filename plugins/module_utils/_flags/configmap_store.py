@@ -18,6 +18,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_room import LARGEST_MAP, size
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.document import decode
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import (
     KEPT_REVISIONS,
@@ -77,6 +78,7 @@ class ConfigMapStore:
                 system="kubernetes",
                 region=self.name,
             )
+        self._must_fit(texts)
         for page in pages:
             if page.revision != revision:
                 self._turn_page(page)
@@ -88,7 +90,8 @@ class ConfigMapStore:
         for page in pages:
             if page.revision == revision:
                 self._turn_page(page)
-                self._kube.delete(self._ref(self._page_name(revision - KEPT_REVISIONS)))
+                if revision > KEPT_REVISIONS:
+                    self._kube.delete(self._ref(self._page_name(revision - KEPT_REVISIONS)))
 
     def keep(self, texts: Texts, digest: str) -> None:
         data = {DOCUMENT_KEY: texts.document, _LEDGER_KEY: texts.ledger}
@@ -109,19 +112,39 @@ class ConfigMapStore:
             self._opened = self._link()
         return self._opened
 
+    def _must_fit(self, texts: Texts) -> None:
+        """The API server would say so as well, and not what to do."""
+        if size(texts) > LARGEST_MAP:
+            raise ReleaseError(
+                f"{self.name}: document and ledger have {size(texts)} bytes, and a ConfigMap takes {LARGEST_MAP}; it "
+                "was not written. Remove stale flags, or split the set",
+                kind="full",
+                system="kubernetes",
+                region=self.name,
+            )
+
     def _turn_page(self, page: Page) -> None:
-        self._create_once(self._page_name(page.revision), {_PAGE_KEY: page.text}, {_HISTORY_LABEL: self._map})
+        name, data = self._page_name(page.revision), {_PAGE_KEY: page.text}
+        if self._create_once(name, data, {_HISTORY_LABEL: self._map}):
+            return
+        found = self._kube.get(self._ref(name))
+        if found is not None and found.get("data") != data:
+            # Of another past, from before the cluster or a store came back from a backup.
+            self._kube.delete(self._ref(name), uid=str(found["metadata"]["uid"]))
+            self._create_once(name, data, {_HISTORY_LABEL: self._map})
 
     def _page_name(self, revision: int) -> str:
         return f"{self._map}-rev-{revision}"
 
-    def _create_once(self, name: str, data: Mapping[str, str], labels: Mapping[str, str]) -> None:
-        """An immutable one. One that is there was made before, by somebody who was killed or is at it too."""
+    def _create_once(self, name: str, data: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+        """An immutable one. False for one that is there, made by somebody who was killed since or is at it too."""
         try:
             self._create(name, data, labels, immutable=True)
         except ApiError as error:
             if error.kind != "conflict":
                 raise
+            return False
+        return True
 
     def _create(
         self, name: str, data: Mapping[str, str], labels: Mapping[str, str], immutable: bool = False

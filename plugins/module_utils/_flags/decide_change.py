@@ -43,7 +43,7 @@ def existing(state: State, name: str) -> JsonObject:
     `refused` when it is killed: a kill ends by a named restore and by nothing else."""
     if name not in state.flags:
         raise OptionError("flags", f"there is no flag {name}; make it with action set")
-    _refuse_killed(state, name)
+    refuse_killed(state, name)
     return state.flags[name]
 
 
@@ -87,17 +87,16 @@ def split_up(name: str, flag: JsonObject, weights: Mapping[str, Decimal]) -> Jso
     before = [entry[0] for entry in old.entries if entry[0] in weights] if old is not None else []
     order = list(dict.fromkeys([*before, *weights]))
     by = [old.by] if old is not None and old.by is not None else []
-    entries = [
-        [variant, weight] for variant, weight in zip(order, _whole([weights[one] for one in order]), strict=True)
-    ]
+    whole = _whole([weights[one] for one in order], "weights")
+    entries = [[variant, weight] for variant, weight in zip(order, whole, strict=True)]
     return {**flag, "state": "ENABLED", "targeting": {"fractional": [*by, *entries]}}
 
 
-def checked(definitions: Flags) -> None:
-    """Raise OptionError with everything that is wrong with these definitions."""
+def checked(definitions: Flags, option: str) -> None:
+    """Raise OptionError with everything that is wrong with these definitions, by the option that they came by."""
     found = [f"{name}: {problem}" for name, flag in definitions.items() for problem in problems(name, flag)]
     if found:
-        raise OptionError("flags", "; ".join(found))
+        raise OptionError(option, "; ".join(found))
 
 
 def set_back(state: State, old: Flags) -> dict[str, JsonObject | None]:
@@ -111,15 +110,21 @@ def changed(state: State, definitions: Mapping[str, JsonObject | None]) -> dict[
     return {
         name: flag
         for name, flag in definitions.items()
-        if _plain(flag) != _plain(state.flags.get(name)) or (flag is None) != (name not in state.flags)
+        if plain(flag) != plain(state.flags.get(name)) or (flag is None) != (name not in state.flags)
     }
 
 
 def next_state(
-    state: State, definitions: Mapping[str, JsonObject | None], action: str, stamp: Stamp, highest: int
+    state: State,
+    definitions: Mapping[str, JsonObject | None],
+    action: str,
+    stamp: Stamp,
+    highest: int,
+    *,
+    release: str | None = None,
 ) -> State:
-    """The state with these definitions as a new revision. A number is never used again: it is one above the `highest`
-    that any store has."""
+    """The state with these definitions as a new revision, made by that `release`. A number is never used again: it is
+    one above the `highest` that any store has."""
     revision = max(highest, state.revision) + 1
     flags = {name: flag for name, flag in state.flags.items() if name not in definitions}
     for name, flag in definitions.items():
@@ -127,12 +132,13 @@ def next_state(
             flags[name] = {**flag, "metadata": {**(flag.get("metadata") or {}), _VERSION: str(revision)}}
     digest = content_sha(flags)
     both = {name: {"before": state.flags.get(name), "after": flags.get(name)} for name in sorted(definitions)}
-    record = Record(revision, action, stamp, digest, both)
+    record = Record(revision, action, stamp, digest, both, release)
     past = dict(state.past) if state.past or not state.flags else {state.revision: content_sha(state.flags)}
     return dataclasses.replace(state, revision=revision, flags=flags, record=record, past=grown(past, revision, digest))
 
 
-def _refuse_killed(state: State, name: str) -> None:
+def refuse_killed(state: State, name: str) -> None:
+    """Raise ReleaseError of kind `refused` for a flag that is killed."""
     kill = dead(state.kills).get(name)
     if kill is not None:
         raise ReleaseError(
@@ -156,7 +162,8 @@ def _without_targeting(flag: JsonObject) -> JsonObject:
     return {key: value for key, value in flag.items() if key != "targeting"}
 
 
-def _plain(flag: JsonObject | None) -> JsonObject | None:
+def plain(flag: JsonObject | None) -> JsonObject | None:
+    """A definition as it is compared: without the revision in its metadata, which each change writes anew."""
     if flag is None:
         return None
     metadata = {key: value for key, value in (flag.get("metadata") or {}).items() if key != _VERSION}
@@ -186,15 +193,16 @@ def _reshuffled(why: str) -> ReleaseError:
 
 
 def _weights(percent: Decimal) -> list[int]:
-    return _whole([percent, 100 - percent])
+    return _whole([percent, 100 - percent], "percent")
 
 
-def _whole(shares: Sequence[Decimal]) -> list[int]:
-    """The same shares as whole weights: by the smallest power of ten that shows all of them exactly."""
+def _whole(shares: Sequence[Decimal], option: str) -> list[int]:
+    """The same shares as whole weights: by the smallest power of ten that shows all of them exactly. Raises OptionError
+    that names the `option` they came by."""
     places = max(0, *(-int(share.normalize().as_tuple().exponent) for share in shares))
     if places > _PLACES:
-        raise OptionError("percent", f"has {places} decimal places; give at most {_PLACES}")
+        raise OptionError(option, f"has {places} decimal places; give at most {_PLACES}")
     found = [int(share.scaleb(places)) for share in shares]
     if sum(found) > LARGEST_SUM:
-        raise OptionError("weights", f"add up to {sum(found)} with {places} decimal places; at most {LARGEST_SUM}")
+        raise OptionError(option, f"add up to {sum(found)} with {places} decimal places; at most {LARGEST_SUM}")
     return found

@@ -23,12 +23,9 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide
     ON,
     off_variant,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import Texts
 
 #: In the metadata of a flag: the day, or the instant, after which it is stale.
 EXPIRES: t.Final = "expires"
-#: A ConfigMap takes 1 MiB with everything in it.
-LARGEST_TEXTS: t.Final = 1_000_000
 
 _NAME: t.Final = re.compile(r"[^\s\x00-\x1f/]{1,128}")
 _KEYS: t.Final = ("state", "variants", "defaultVariant", "targeting", "metadata")
@@ -101,17 +98,6 @@ def problems(name: str, flag: t.Any) -> list[str]:
     if not isinstance(targeting, Mapping):
         return [*found, "targeting is no mapping"]
     return found + _targeting_problems(targeting, variants)
-
-
-def too_large(texts: Texts) -> str | None:
-    """Why the texts have no room in a ConfigMap; None when they have."""
-    document, ledger = (len(text.encode()) for text in (texts.document, texts.ledger))
-    if document + ledger <= LARGEST_TEXTS:
-        return None
-    return (
-        f"the document would have {document} bytes and its ledger {ledger}, and a ConfigMap has {LARGEST_TEXTS} for "
-        "both; remove stale flags, or split the set"
-    )
 
 
 def instant(text: t.Any) -> float | None:

@@ -20,7 +20,7 @@ def history(records: Iterable[Record], kills: Kills, limit: int) -> list[JsonObj
     found = [
         (
             one.stamp,
-            _told(one.stamp, one.action, one.revision, one.sha256, {k: dict(v) for k, v in one.changes.items()}),
+            _told(one.stamp, one.action, one, {k: dict(v) for k, v in one.changes.items()}),
         )
         for one in numbered.values()
     ]
@@ -34,17 +34,18 @@ def history(records: Iterable[Record], kills: Kills, limit: int) -> list[JsonObj
 
 def _switched(action: str, flag: str, stamp: Stamp) -> JsonObject:
     kills = action == "kill"
-    return _told(stamp, action, None, None, {flag: {"before": {"killed": not kills}, "after": {"killed": kills}}})
+    return _told(stamp, action, None, {flag: {"before": {"killed": not kills}, "after": {"killed": kills}}})
 
 
-def _told(stamp: Stamp, action: str, revision: int | None, sha256: str | None, flags: JsonObject) -> JsonObject:
+def _told(stamp: Stamp, action: str, record: Record | None, flags: JsonObject) -> JsonObject:
     """For people: the time as text."""
     return {
-        "revision": revision,
+        "revision": record.revision if record is not None else None,
         "action": action,
         "actor": stamp.actor,
         "reason": stamp.reason,
         "at": clock_time(stamp.at),
-        "sha256": sha256,
+        "sha256": record.sha256 if record is not None else None,
+        "release": record.release if record is not None else None,
         "flags": flags,
     }

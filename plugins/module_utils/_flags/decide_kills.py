@@ -17,12 +17,17 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model 
     Stamp,
 )
 
-#: In the metadata of a killed flag as clients get it.
+#: In the metadata of a killed flag as clients get it: that it is, and the id of the kill without the flag's name.
 KILLED: t.Final = "killed"
 KILL_ID: t.Final = "killId"
 #: In the metadata of a flag whose variants are not named on and off: the names of those that are.
 ON: t.Final = "on"
 OFF: t.Final = "off"
+
+
+#: So many kills that were restored are remembered, the last ones: without an end there would be no room for a new one
+#: some day. A store that was away for longer than that kills a flag once more, and is restored by hand.
+KEPT_RESTORED: t.Final = 1000
 
 
 def merge(parts: Iterable[Kills]) -> Kills:
@@ -32,9 +37,20 @@ def merge(parts: Iterable[Kills]) -> Kills:
     for part in parts:
         for one in part.killed.values():
             known = killed.get(one.id, one)
-            killed[one.id] = min(known, one, key=lambda kill: (kill.stamp, kill.flag))
+            # What a document tells of itself is without a time.
+            killed[one.id] = max(known, one, key=lambda kill: (kill.stamp, kill.flag))
         for name, stamp in part.restored.items():
             restored[name] = min(restored.get(name, stamp), stamp)
+    return _remembered(Kills(killed, restored))
+
+
+def _remembered(kills: Kills) -> Kills:
+    """Without the oldest of those that were restored. A kill that nobody has restored stays, however old it is."""
+    if len(kills.restored) <= KEPT_RESTORED:
+        return kills
+    newest = sorted(kills.restored, key=lambda name: (kills.restored[name], name))[-KEPT_RESTORED:]
+    restored = {name: kills.restored[name] for name in newest}
+    killed = {name: one for name, one in kills.killed.items() if name in restored or name not in kills.restored}
     return Kills(killed, restored)
 
 
@@ -58,7 +74,7 @@ def restore(kills: Kills, flags: Iterable[str], stamp: Stamp) -> Kills:
     """With every kill of these flags that is in the set restored. One that is found later in another store is not."""
     names = set(flags)
     mine = [one.id for one in kills.killed.values() if one.flag in names and one.id not in kills.restored]
-    return dataclasses.replace(kills, restored={**kills.restored, **dict.fromkeys(mine, stamp)})
+    return _remembered(dataclasses.replace(kills, restored={**kills.restored, **dict.fromkeys(mine, stamp)}))
 
 
 def off_variant(flag: Mapping[str, t.Any]) -> str | None:
@@ -75,7 +91,7 @@ def _variant(flag: Mapping[str, t.Any], name: str, value: bool) -> str | None:
     variants = flag.get("variants") or {}
     named = (flag.get("metadata") or {}).get(name)
     if named is not None:
-        return str(named) if named in variants else None
+        return named if isinstance(named, str) and named in variants else None
     if name in variants:
         return name
     same = [variant for variant, has in variants.items() if has is value]
@@ -94,7 +110,8 @@ def _off(flag: JsonObject, by: Kill) -> JsonObject:
     off = off_variant(flag)
     made = {key: value for key, value in flag.items() if key != "targeting"}
     made |= {"state": "ENABLED", "defaultVariant": off} if off is not None else {"state": "DISABLED"}
-    return {**made, "metadata": {**(flag.get("metadata") or {}), KILLED: True, KILL_ID: by.id}}
+    number = by.id.removeprefix(f"{by.flag}.")
+    return {**made, "metadata": {**(flag.get("metadata") or {}), KILLED: True, KILL_ID: number}}
 
 
 def told_by(published: Flags) -> Kills:
@@ -103,6 +120,7 @@ def told_by(published: Flags) -> Kills:
     for name, flag in published.items():
         metadata = flag.get("metadata")
         if isinstance(metadata, Mapping) and metadata.get(KILLED) is True:
-            identity = str(metadata.get(KILL_ID) or f"{name}.document")
+            # By its own name, also where somebody has copied it from another flag.
+            identity = f"{name}.{metadata.get(KILL_ID) or 'document'}"
             found[identity] = Kill(identity, name, Stamp(0.0, "unknown", "found in a document without a ledger"))
     return Kills(found)

@@ -14,8 +14,9 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.docume
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import State
 
 #: same: nothing to write. empty: nothing is there. behind: an old revision, or one without some kills. conflict:
-#: content that the set never had at that revision. edited: not as it was written. ahead: newer than the goal.
-Word = t.Literal["same", "empty", "behind", "conflict", "edited", "ahead"]
+#: content that the set never had at that revision. edited: not as it was written. ahead: newer than the goal. newer: a
+#: newer version of this collection wrote it.
+Word = t.Literal["same", "empty", "behind", "conflict", "edited", "ahead", "newer"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Fit:
 
     @property
     def writes(self) -> bool:
-        return self.word not in ("same", "ahead")
+        return self.word not in ("same", "ahead", "newer")
 
 
 def merged(reads: Sequence[Read]) -> State:
@@ -38,11 +39,12 @@ def merged(reads: Sequence[Read]) -> State:
 
     The content is that of the highest revision which is as it was written; of two with the same number the first in the
     sequence counts. Only where no store is as it was written, the highest of the others is taken. Kills are those of
-    all of them, whatever their revision and state.
+    all of them, whatever their revision and state, and all that counts of what a newer version wrote.
     """
-    there = [(read.state, not read.problem) for read in reads if read.state is not None]
+    kills = merge(read.state.kills for read in reads if read.state is not None)
+    there = [(read.state, not read.problem) for read in reads if read.state is not None and not read.newer]
     if not there:
-        return State()
+        return State(kills=kills)
     best = there[0]
     for state, intact in there[1:]:
         if (intact, state.revision) > (best[1], best[0].revision):
@@ -51,12 +53,13 @@ def merged(reads: Sequence[Read]) -> State:
     if not best[1]:
         # Nobody knows what made it.
         content = dataclasses.replace(content, record=None, past={})
-    return dataclasses.replace(content, kills=merge(state.kills for state, _intact in there))
+    return dataclasses.replace(content, kills=kills)
 
 
 def highest(reads: Sequence[Read]) -> int:
-    """The highest revision that any store has, one that somebody has edited included: a store takes no lower one."""
-    return max((read.state.revision for read in reads if read.state is not None), default=0)
+    """The highest revision that any store has, one that somebody has edited included: a store takes no lower one. What
+    a newer version wrote is not written over."""
+    return max((read.state.revision for read in reads if read.state is not None and not read.newer), default=0)
 
 
 def fit(read: Read, goal: State) -> Fit:
@@ -66,7 +69,7 @@ def fit(read: Read, goal: State) -> Fit:
         return Fit("empty", "it has no flag set yet") if goal != State() else Fit("same", "")
     differs = _differing(state, goal)
     if read.problem:
-        return Fit("edited", read.problem, True, differs)
+        return Fit("newer" if read.newer else "edited", read.problem, not read.newer, differs)
     if state.revision > goal.revision:
         return Fit("ahead", f"it has revision {state.revision} already", False, differs)
     # Before the first revision there is nothing that could be lost.

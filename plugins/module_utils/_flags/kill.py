@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
+import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.bring import (
     Outcome,
+    Tries,
     all_at_once,
-    goes_on,
     keep,
     look,
     read_set,
@@ -26,11 +27,15 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model 
     JsonObject,
     Kill,
     Kills,
+    Stamp,
     State,
     Store,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.stores import in_turns
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.task import Task
+
+#: Characters of an actor and of a reason that the ledger keeps of a kill.
+_LONGEST_TEXT: t.Final = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Killed:
 def kill_in_all(task: Task) -> Killed:
     """Kill the flags in every store that has them, kind after kind. Raises OptionError for a flag that none has; the
     others are killed all the same."""
-    stamp = task.stamp()
+    stamp = _short(task.stamp())
     new = kill(Kills(), task.options.flags, stamp, lambda flag: f"{flag}.{secrets.token_hex(6)}").killed
     wanted = {one.flag: one for one in new.values()}
     outcomes: list[Outcome] = []
@@ -82,12 +87,17 @@ def restored(task: Task, outcomes: list[Outcome]) -> tuple[State, State]:
     ]
     if unknown:
         raise OptionError("flags", f"there is no flag {', '.join(unknown)} in any store that answered")
-    return before, dataclasses.replace(before, kills=restore(before.kills, task.options.flags, task.stamp()))
+    return before, dataclasses.replace(before, kills=restore(before.kills, task.options.flags, _short(task.stamp())))
 
 
 def look_at_all(task: Task) -> list[Outcome]:
     """What all stores have, asked at the same time."""
     return all_at_once(task.stores, lambda store: look(task, store))
+
+
+def _short(stamp: Stamp) -> Stamp:
+    """For a ledger that is to have room for many kills. A kill is not refused because somebody explains much."""
+    return dataclasses.replace(stamp, actor=stamp.actor[:_LONGEST_TEXT], reason=stamp.reason[:_LONGEST_TEXT])
 
 
 def _must_have_some(outcomes: list[Outcome]) -> None:
@@ -108,7 +118,8 @@ def _kill_in(task: Task, store: Store, wanted: Mapping[str, Kill], anew: bool = 
     first: Read | None = None
     written = False
     lost: tuple[JsonObject, ...] = ()
-    for attempt in range(1_000_000):
+    tries = Tries(task)
+    while True:
         try:
             held, read = read_set(task, store)
             first = first or read
@@ -126,11 +137,10 @@ def _kill_in(task: Task, store: Store, wanted: Mapping[str, Kill], anew: bool = 
             written = True
             after = dataclasses.replace(state, kills=killed)
             # What somebody has edited stays known as that.
-            texts = encode(after, task.options.name, intact=False) if read.problem else task.texts(after)
+            texts = encode(after, task.options.name, edited=read) if read.problem else task.texts(after)
             store.write(texts, after.revision, held, [])
             task.progress(f"{store.name}: {', '.join(one.flag for one in mine)} killed")
-            return Outcome(store, first, Read(after, read.problem), True, None, lost)
+            return Outcome(store, first, dataclasses.replace(read, state=after), True, None, lost)
         except ReleaseError as error:
-            if not goes_on(task, error, attempt, written):
-                return Outcome(store, first, None, False, error, lost)
-    raise AssertionError("a task has an end")
+            if not tries.go_on(error, written):
+                return Outcome.failed(store, error, first, lost)

@@ -43,13 +43,15 @@ class Kills:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What a revision changed: by flag its definition before and after, None where there is none."""
+    """What a revision changed: by flag its definition before and after, None where there is none. `release` is the id
+    of the release that made it, None when a person did."""
 
     revision: int
     action: str
     stamp: Stamp
     sha256: str
     changes: Mapping[str, Mapping[str, JsonObject | None]]
+    release: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,8 +35,9 @@ class Commands(t.Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """How to reach it. `hosts`: the server, or the sentinels, or some of the cluster's nodes."""
+    """How to reach it. `hosts`: the server, or the sentinels, or some of the cluster's nodes. `name` is the store's."""
 
+    name: str
     mode: t.Literal["single", "sentinel", "cluster"]
     hosts: tuple[tuple[str, int], ...]
     database: int
@@ -62,6 +63,9 @@ def link_of(options: Mapping[str, t.Any]) -> Link:
     # In all of it: a password with a # or a / in it ends the host before the @, and would be told as one.
     if "@" in options["url"]:
         raise wrong("url holds a user; give username and password_file")
+    if parts.query or parts.fragment:
+        # The library would read options out of it, a password for instance.
+        raise wrong("url goes on after a ? or a #; everything but hosts and database has an option of its own")
     mode = options["mode"]
     hosts = tuple(_host(one, _PORTS[mode], wrong) for one in parts.netloc.split(","))
     if mode == "single" and len(hosts) > 1:
@@ -70,10 +74,11 @@ def link_of(options: Mapping[str, t.Any]) -> Link:
         raise wrong("service is the name of the master that sentinels watch; give it with mode sentinel, and only then")
     path = parts.path.strip("/")
     if path and not path.isdigit():
-        raise wrong(f"url ends with {path!r}; after the host comes the number of a database")
+        raise wrong("url goes on after the host with more than the number of a database")
     if mode == "cluster" and int(path or 0):
         raise wrong(f"url names database {path}; a cluster has only 0")
     return Link(
+        name,
         mode,
         hosts,
         int(path or 0),
@@ -100,7 +105,7 @@ def connect(link: Link, patience_s: float) -> Commands:
         raise ReleaseError(problem, kind="library", system="controller") from error
     common: dict[str, t.Any] = {
         "username": link.username,
-        "password": _password(link.password_file),
+        "password": _password(link),
         "socket_timeout": patience_s,
         "socket_connect_timeout": patience_s,
         # Its own three tries take seconds, which a kill has not. Whoever writes knows better when to try again.
@@ -149,16 +154,16 @@ def _host(text: str, port: int, wrong: t.Callable[[str], OptionError]) -> tuple[
         parts = urlsplit(f"//{text}")
         found, given = parts.hostname, parts.port
     except ValueError as error:
-        raise wrong(f"url has the host {text!r}; give HOST or HOST:PORT") from error
+        raise wrong("url has a host that is none; give HOST or HOST:PORT, and no password") from error
     if not found:
         raise wrong("url has an empty host")
     return found, given or port
 
 
-def _password(path: str | None) -> str | None:
-    if not path:
+def _password(link: Link) -> str | None:
+    if not link.password_file:
         return None
     try:
-        return pathlib.Path(path).read_text(encoding="utf-8").rstrip("\n")
+        return pathlib.Path(link.password_file).read_text(encoding="utf-8").rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise OptionError("stores", f"password_file {path} cannot be read") from error
+        raise OptionError("stores", f"{link.name}: password_file {link.password_file} cannot be read") from error

@@ -31,18 +31,19 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.redis_
 )
 
 #: KEYS: document, ledger, revision, history. ARGV: the tag of what is replaced, the revision, document, ledger, the
-#: channel, the number of the page that goes, and number and text of each page that comes.
+#: channel, the number of the page that goes, and number and text of each page that comes. It publishes first: nobody
+#: hears it before the script is through, and a user who may not publish writes nothing that no client would hear of.
 _WRITE: t.Final = """
 local document, ledger = redis.call('GET', KEYS[1]) or '', redis.call('GET', KEYS[2]) or ''
 local revision = tonumber(redis.call('GET', KEYS[3]) or '0') or 0
 if redis.sha1hex(document .. '\\n' .. ledger) ~= ARGV[1] then return {'changed', tostring(revision)} end
 if revision > tonumber(ARGV[2]) then return {'lower', tostring(revision)} end
+redis.call('PUBLISH', ARGV[5], ARGV[2])
 for i = 7, #ARGV, 2 do redis.call('HSET', KEYS[4], ARGV[i], ARGV[i + 1]) end
 redis.call('HDEL', KEYS[4], ARGV[6])
 redis.call('SET', KEYS[1], ARGV[3])
 redis.call('SET', KEYS[2], ARGV[4])
 redis.call('SET', KEYS[3], ARGV[2])
-redis.call('PUBLISH', ARGV[5], ARGV[2])
 return {'written', ARGV[2]}
 """
 

@@ -12,14 +12,20 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock i
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import BROKEN
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session, open_session
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags import decide_change
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.bring import (
+    NewerLedger,
     Outcome,
     all_at_once,
     bring_all,
     reads,
+    unread,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.commit import commit
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.commit import Plan, commit
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.configmap_store import ConfigMapStore
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_apply import applied
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_flag_undo import Step
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_history import history
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_kills import dead
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_merge import fit, merged
@@ -38,23 +44,37 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model 
     Store,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.options import ARGUMENT_SPEC, options_of
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.stores import open_stores
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.prove import must_be_provable, prove
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.stores import FLEET, open_stores
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.task import EMPTY_RESULT, Task
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.undo import Past, steps_of_release, undo_by
 
 __all__ = ["ARGUMENT_SPEC", "EMPTY_RESULT", "run"]
 
 
-def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clock, progress: Progress) -> JsonObject:  # noqa: ARG001
+def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clock, progress: Progress) -> JsonObject:  # noqa: ARG001 - the same signature for every area
     """One task. What flags were and are is short enough to be in every result, with or without --diff."""
     options = options_of(params)
     stores = open_stores(params, clock)
-    task = Task(options, stores, clock, progress, clock.monotonic() + options.deadline_s, check_mode)
+    session = _session(params, options.action, check_mode=check_mode, clock=clock)
+    if session is not None:
+        # The fence of the lock is that of this connection.
+        stores[0] = ConfigMapStore(FLEET, lambda: session.kube, params["namespace"], params["config_map"])
+    task = Task(options, stores, clock, progress, clock.monotonic() + options.deadline_s, check_mode, session)
     try:
         _act(task)
     except ReleaseError as error:
         error.partial = {**task.told, "verdict": "fail", "reason": error.message, **error.partial}
         raise
     return task.told
+
+
+def _session(params: Mapping[str, t.Any], action: str, *, check_mode: bool, clock: Clock) -> Session | None:
+    """The fleet's cluster and journal, for what is part of a release. A kill and a restore never are."""
+    if not params.get("release") or action in ("kill", "restore", "status", "history"):
+        return None
+    fleet = {**params, "region": FLEET, "unreachable_s": params["patience_s"]}
+    return open_session(fleet, clock=clock, check_mode=check_mode, undoing=action == "undo")
 
 
 def _act(task: Task) -> None:
@@ -73,27 +93,42 @@ def _act(task: Task) -> None:
 
 def _change(task: Task) -> None:
     """A new revision, or only repairs when there is nothing new."""
+    must_be_provable(task)
+    undone = steps_of_release(task) if task.options.action == "undo" and task.options.since is None else None
+    if undone == []:
+        task.end_with("pass", f"{task.options.name}: this release did not write it")
+        return
     seen = look_at_all(task)
     fleet, others = seen[0], reads(seen[1:])
-    if fleet.error is not None:
+    error = fleet.error or unread(seen)
+    if error is not None:
         if task.options.action != "reconcile":
-            raise fleet.error
-        goal = merged(others)
+            raise error
+        goal = merged(reads(seen))
         _finish(task, goal, goal, bring_all(task, goal, _away(seen)))
         return
-    pages = _old_page(task, seen) if task.options.action == "rollback" else None
-    made = commit(task, others, lambda state: _plan(task, state, pages))
+    made = commit(task, others, _plan_of(task, seen, undone))
     known = _away(seen) + ([made.outcome] if made.outcome is not None else [])
     _finish(task, made.before, made.after, bring_all(task, made.after, known))
 
 
-def _plan(task: Task, state: State, old: Mapping[str, JsonObject] | None) -> Mapping[str, JsonObject | None]:
+def _plan_of(task: Task, seen: Sequence[Outcome], undone: Sequence[Step] | None) -> Plan:
+    """What the action makes of a set. `undone` is what one release wrote, None where it is not that which goes."""
+    if task.options.action == "undo":
+        return undo_by(task, Past(task, seen).steps if undone is None else lambda _state: undone)
+    if task.options.action == "rollback":
+        old = _old_page(task, seen)
+        return lambda state: decide_change.set_back(state, old)
+    return lambda state: _plan(task, state)
+
+
+def _plan(task: Task, state: State) -> Mapping[str, JsonObject | None]:
     """What the action makes of the set as it is."""
     options = task.options
     if options.action == "reconcile":
         return {}
-    if options.action == "rollback":
-        return decide_change.set_back(state, old or {})
+    if options.action == "apply":
+        return applied(state, options.wanted, options.reshuffle)
     if options.action == "set":
         for name in options.definitions:
             if name in state.flags:
@@ -112,12 +147,16 @@ def _plan(task: Task, state: State, old: Mapping[str, JsonObject] | None) -> Map
 def _old_page(task: Task, seen: Sequence[Outcome]) -> Mapping[str, JsonObject]:
     """The content of the revision to go back to, out of the first store that has it."""
     number = task.options.revision
+    past = merged(reads(seen)).past
     for one in seen:
         if one.error is None:
             try:
                 page = one.store.page(number)
-                if page is not None:
-                    return page_flags(page)
+                flags = page_flags(page) if page is not None else None
+                if flags is not None and past.get(number) in (None, content_sha(flags)):
+                    return flags
+                if flags is not None:
+                    _warn(task, f"{one.store.name}: its revision {number} is of another past, from before a backup")
             except (ReleaseError, *BROKEN) as error:
                 _warn(task, f"{one.store.name}: its revision {number} cannot be read: {error}")
     raise OptionError("revision", f"no store that answered has revision {number} in its history; see action history")
@@ -134,7 +173,7 @@ def _kill(task: Task) -> None:
     names = {one.store.name for one in known}
     pairs = zip(done.outcomes, outcomes, strict=True)
     together = [later if later.store.name in names else one.followed_by(later) for one, later in pairs]
-    _finish(task, done.before, goal, together)
+    _finish(task, done.before, goal, together, sound=good)
 
 
 def _restore(task: Task) -> None:
@@ -149,17 +188,21 @@ def _status(task: Task) -> None:
     goal = merged(reads(seen))
     task.tell(goal, goal)
     _tell_stores(task, goal, seen)
+    task.told["definitions"] = dict(goal.flags)
     task.told["stale"] = stale(goal.flags, task.clock.now())
     killed, differing, away = len(dead(goal.kills)), task.told["differing"], task.told["away"]
     counted = f"{task.options.name}: revision {goal.revision}, {len(goal.flags)} flags, {killed} killed"
     if len(away) == len(seen):
-        task.end_with("fail", f"{task.options.name}: no store answers")
+        task.end_with("fail", f"{task.options.name}: {_left(seen, 'does not answer')}")
     elif goal == State() and not away:
         task.end_with("none", f"there is no flag set {task.options.name}")
     elif differing:
-        task.end_with("fail", f"{counted}; {', '.join(differing)} differs; run action reconcile")
+        task.end_with(
+            "fail",
+            f"{counted}; {', '.join(differing)} {'differs' if len(differing) == 1 else 'differ'}; run action reconcile",
+        )
     elif away:
-        task.end_with("hold", f"{counted}; {', '.join(away)} does not answer")
+        task.end_with("hold", f"{counted}; {_left(seen, 'does not answer')}")
     else:
         task.end_with("pass", f"{counted}; all stores agree")
 
@@ -197,8 +240,8 @@ def _is_right(one: Outcome, goal: State) -> bool:
     return one.read is not None and fit(one.read, goal).word == "same"
 
 
-def _finish(task: Task, before: State, after: State, outcomes: Sequence[Outcome]) -> None:
-    """The result of everything that writes."""
+def _finish(task: Task, before: State, after: State, outcomes: Sequence[Outcome], sound: bool = True) -> None:
+    """The result of everything that writes. Not `sound`: no store is as it was written, which a kill does not mend."""
     task.tell(before, after)
     _tell_stores(task, before, outcomes)
     changed = bool(task.told["flags"]) or before.revision != after.revision or before.kills != after.kills
@@ -211,10 +254,24 @@ def _finish(task: Task, before: State, after: State, outcomes: Sequence[Outcome]
     if len(away) == len(outcomes):
         first = next(one.error for one in outcomes if one.error is not None)
         raise first
-    if away:
-        task.end_with("hold", f"{what}; {', '.join(away)} has not got it yet; run action reconcile when it answers")
+    left = [_left(outcomes, "has not got it yet; run action reconcile when it answers")] if away else []
+    if not sound:
+        left.append("no store is as it was written, and their content is left as it is; run action reconcile")
+    if left:
+        task.end_with("hold", "; ".join([what, *left]))
     else:
         task.end_with("pass", f"{what}; in all {len(outcomes)} stores")
+    prove(task, before, after, outcomes)
+
+
+def _left(outcomes: Sequence[Outcome], what: str) -> str:
+    """Which stores are away, and `what` that means; which ones only a newer version can write."""
+    newer = [one.store.name for one in outcomes if isinstance(one.error, NewerLedger)]
+    away = [one.store.name for one in outcomes if one.error is not None and one.store.name not in newer]
+    told = [f"{', '.join(away)} {what}"] if away else []
+    if newer:
+        told.append(f"{', '.join(newer)} was written by a newer version of this collection; upgrade")
+    return "; ".join(told)
 
 
 def _tell_stores(task: Task, before: State, outcomes: Sequence[Outcome]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progress import Progress
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_buckets import moves
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_kills import dead, overlaid
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.document import content_sha, encode
@@ -32,11 +33,14 @@ EMPTY_RESULT: t.Final[JsonObject] = {
     "flags": {},
     "moves": {},
     "killed": {},
+    "evaluation": {},
     "stores": {},
     "away": [],
     "repaired": [],
     "differing": [],
     "lost": [],
+    "kept": [],
+    "definitions": {},
     "stale": [],
     "history": [],
     "warnings": [],
@@ -50,7 +54,8 @@ _FIRST_PAUSE_S: t.Final = 0.01
 
 @dataclasses.dataclass
 class Task:
-    """`end` is a time of the monotonic clock. The first of the `stores` is the fleet's."""
+    """`end` is a time of the monotonic clock. The first of the `stores` is the fleet's. `session` is the fleet's
+    cluster and journal, for a task that is part of a release."""
 
     options: Options
     stores: Sequence[Store]
@@ -58,6 +63,7 @@ class Task:
     progress: Progress
     end: float
     check_mode: bool
+    session: Session | None = None
     told: JsonObject = dataclasses.field(default_factory=dict)
     _encoded: tuple[State, Texts] | None = None
 
@@ -67,6 +73,12 @@ class Task:
     @property
     def fleet(self) -> Store:
         return self.stores[0]
+
+    @property
+    def release(self) -> str | None:
+        """The id of the release that this task is part of."""
+        made = self.session.journal.release if self.session is not None else None
+        return made.id if made is not None else None
 
     def stamp(self) -> Stamp:
         options = self.options

@@ -35,7 +35,7 @@ _KEPT: t.Final = (
     *("number", "id", "kind", "by", "opened_at", "closed_at"),
     *("outcome", "came_from", "target", "follows", "emergency"),
 )
-_TOLD: t.Final = ("reason", "decision", "versions", "changes", "regions")
+_TOLD: t.Final = ("reason", "decision", "versions", "changes", "regions", "flags")
 
 
 def closed(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
@@ -122,9 +122,14 @@ def _engines(record: JsonObject | None) -> list[JsonObject]:
     return list((record or {}).get("engines") or [])
 
 
+def history_header(ended: JsonObject, summary: Mapping[str, t.Any] | None) -> JsonObject:
+    """What a revision keeps of the header of a release that has ended, and of its summary."""
+    told = {name: summary[name] for name in _TOLD if name in summary} if summary else {}
+    return {**{name: ended.get(name) for name in _KEPT}, **told}
+
+
 def _record(place: Place, params: Mapping[str, t.Any], ended: JsonObject) -> None:
-    told = {name: params["summary"][name] for name in _TOLD if name in (params["summary"] or {})}
-    place.revisions.record({**{name: ended.get(name) for name in _KEPT}, **told}, params["revision"] or None)
+    place.revisions.record(history_header(ended, params["summary"]), params["revision"] or None)
     kept = {int(header["number"]): header for header in place.revisions.headers()}
     pinned = [number for number, header in kept.items() if header["pinned"]]
     follows = {number: int(header["follows"]) for number, header in kept.items() if header.get("follows") is not None}

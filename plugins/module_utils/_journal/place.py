@@ -94,6 +94,23 @@ def own_fleet(place: Place, params: Mapping[str, t.Any]) -> FleetRef:
     return FleetRef.from_option(params["fleet"])
 
 
+def recovering(place: Place, params: Mapping[str, t.Any], release_id: str) -> ReleaseRef:
+    """What a recovery works under in the name of a release, without its token yet."""
+    return ReleaseRef(
+        id=release_id,
+        # A recovery is a way back: no decision to undo stops it.
+        kind="recover",
+        holder=holder_name(release_id, params),
+        token=0,
+        namespace=place.namespace,
+        controller_pid=int(params["controller"]["pid"]),
+        controller_started=str(params["controller"]["started"]),
+        fleet=own_fleet(place, params),
+        lease_s=params["lease_s"],
+        renew_s=params["renew_s"],
+    )
+
+
 def hold(place: Place, release: ReleaseRef) -> None:
     """What is asked before every write: the controller lives and the lease is its own."""
     must_be_controlled(release, place.region)

@@ -46,10 +46,11 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.plac
     result,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.taking_over import taken_over
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.telling import told
 
 __all__ = ["ARGUMENT_SPEC", "EMPTY_RESULT", "run"]
 
-_STATES: t.Final = ("opened", "taken_over", "decided", "closed", "read")
+_STATES: t.Final = ("opened", "taken_over", "decided", "closed", "told", "read")
 
 ARGUMENT_SPEC: t.Final = arguments.merge(
     arguments.CLUSTER,
@@ -99,7 +100,7 @@ def run(
     kube = kube_module.connect(params["kubeconfig"], params["context"], params["region"] or params["context"], clock)
     kube.unreachable_s = params["unreachable_s"]
     place = Place.at(kube, params, clock, progress, check_mode)
-    act = dict(zip(_STATES, (opened, taken_over, _decided, closed, _read), strict=True))[params["state"]]
+    act = dict(zip(_STATES, (opened, taken_over, _decided, closed, told, _read), strict=True))[params["state"]]
     answer = act(place, params)
     return {**answer, "diff": answer["diff"] if diff else {"before": None, "after": None}}
 
@@ -115,8 +116,7 @@ def _check(params: Mapping[str, t.Any]) -> None:
             raise OptionError(name, f"needed with state={state} and scope={scope}")
     if params["fleet"]:
         _check_fleet(params["fleet"])
-    if params["follows"] is not None and (state, scope) != ("opened", "fleet"):
-        raise OptionError("follows", "the fleet keeps which release is followed, use state=opened and scope=fleet")
+    _check_followed(params)
     if state == "decided" and scope != "fleet":
         raise OptionError("scope", "a decision belongs to the fleet, use scope=fleet")
     if state == "closed" and params["revision"] and params["outcome"] != "released":
@@ -131,6 +131,18 @@ def _check(params: Mapping[str, t.Any]) -> None:
         refuse_what_has_no_room(params["before"], params["planned"])
     if params["revision"]:
         refuse_secrets("revision", params["revision"])
+
+
+def _check_followed(params: Mapping[str, t.Any]) -> None:
+    state = params["state"]
+    if params["follows"] is not None and (state not in ("opened", "told") or params["scope"] != "fleet"):
+        where = "use state=opened or state=told, and scope=fleet"
+        raise OptionError("follows", f"the fleet keeps which release is followed, {where}")
+    if state != "told":
+        return
+    regions = params["summary"].get("regions")
+    if not isinstance(regions, Mapping) or not regions or set(regions.values()) != {"released"}:
+        raise OptionError("summary", "needs regions, each released: only what a region got is told")
 
 
 def _check_fleet(fleet: Mapping[str, t.Any]) -> None:
@@ -155,7 +167,7 @@ def _needed(params: Mapping[str, t.Any]) -> list[str]:
         return ["decision", "by", "reason", *(["release"] if params["decision"] == "keep" else [])]
     if state == "closed":
         return ["release", "outcome", *(["number"] if params["revision"] else [])]
-    return []
+    return ["by", "controller", "follows", "number", "summary"] if state == "told" else []
 
 
 def _decided(place: Place, params: Mapping[str, t.Any]) -> JsonObject:

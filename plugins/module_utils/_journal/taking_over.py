@@ -32,7 +32,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.plac
     Place,
     hold,
     holder_name,
-    own_fleet,
+    recovering,
     result,
 )
 
@@ -48,19 +48,7 @@ def taken_over(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
     header = header_of(data)
     if header.get("state") != "open":
         return _found(place, data, changed=_unlocked(place, params), release=None)
-    release = ReleaseRef(
-        id=header["id"],
-        # A recovery is a way back: no decision to undo stops it.
-        kind="recover",
-        holder=holder_name(header["id"], params),
-        token=0,
-        namespace=place.namespace,
-        controller_pid=int(params["controller"]["pid"]),
-        controller_started=str(params["controller"]["started"]),
-        fleet=own_fleet(place, params),
-        lease_s=params["lease_s"],
-        renew_s=params["renew_s"],
-    )
+    release = recovering(place, params, header["id"])
     if place.check_mode:
         return _found(place, data, changed=True, release=None)
     place.progress(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import pathlib
 import typing as t
 
@@ -16,6 +17,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.flag_options import flag_problems
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.gates import checks_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import parse_catalogue
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.profiles import merged_profile
@@ -24,6 +26,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.ti
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.windows import parse_windows
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import SystemClock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.options import ARGUMENT_SPEC as WEIGHTS
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.options import ARGUMENT_SPEC as FLAGS
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.stores import open_stores
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.options import (
     ARGUMENT_SPEC,
     metric_checkers_of,
@@ -31,13 +35,16 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._gate.options
     question_of,
 )
 
+from lab import flags as lab_flags
+from lab import model as lab_model
+
 INVENTORIES = pathlib.Path(__file__).resolve().parents[3] / "inventories"
 PROFILES = INVENTORIES.parent / "plugins" / "plugin_utils" / "gate_profiles.yml"
 NAMES = ("development", "staging", "production", "lab")
 
 
-def variables_of(name: str) -> dict[str, dict[str, t.Any]]:
-    """Every region's variables, filled in as a play would see them."""
+def variables_of(name: str, **more: str) -> dict[str, dict[str, t.Any]]:
+    """Every region's variables, filled in as a play would see them that is given `more`."""
     loader = DataLoader()
     inventory = InventoryManager(loader=loader, sources=[str(INVENTORIES / name)])
     manager = VariableManager(loader=loader, inventory=inventory)
@@ -45,7 +52,7 @@ def variables_of(name: str) -> dict[str, dict[str, t.Any]]:
     for host in inventory.get_hosts("regions"):
         variables = manager.get_vars(host=host)
         # A play knows these two.
-        variables |= {"ansible_playbook_python": "python3", "groups": inventory.get_groups_dict()}
+        variables |= {"ansible_playbook_python": "python3", "groups": inventory.get_groups_dict(), **more}
         found[host.name] = {
             key: Templar(loader=loader, variables=variables).template(variables[key])
             for key in (
@@ -61,6 +68,8 @@ def variables_of(name: str) -> dict[str, dict[str, t.Any]]:
                 "region_strategy",
                 "dns_ramp_steps",
                 "dns_ramp_hold_s",
+                "flags",
+                "release_flags",
             )
             if key in variables
         }
@@ -116,6 +125,41 @@ def test_production_takes_its_first_region_out_of_the_traffic() -> None:
     # Its own option of the task: the module checks what the inventory says.
     full = ArgumentSpecValidator(WEIGHTS).validate({"state": "status", "context": "m", "namespace": "f", **given})
     assert full.error_messages == []
+
+
+@pytest.mark.parametrize("name", ["staging", "production"])
+def test_flags_lie_in_every_region(name: str) -> None:
+    regions = variables_of(name)
+    own = regions["us-east-1"]
+    assert flag_problems({"kind": "deploy", "flags": own["flags"], "release_flags": own["release_flags"]}) == []
+    task = {"action": "status", "context": "m", "namespace": "f", **own["flags"]}
+    given = ArgumentSpecValidator(FLAGS).validate(task)
+    assert given.error_messages == []
+    open_stores(given.validated_parameters, SystemClock())
+    maps = {store["name"]: store["configmap"] for store in own["flags"]["stores"] if "configmap" in store}
+    assert {region: (one["context"], one["namespace"]) for region, one in maps.items()} == {
+        region: (one["cluster_context"], one["cluster_namespace"]) for region, one in regions.items()
+    }
+
+
+def test_a_lab_keeps_its_flags_in_every_store(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what the lab has written; `flag_set` checks what comes of it."""
+    monkeypatch.setattr(lab_model, "ROOT", tmp_path)
+    lab = lab_model.plan_lab("test")
+    lab_flags.password_file(lab, lab_flags.WRITER).parent.mkdir(parents=True)
+    lab_flags.password_file(lab, lab_flags.WRITER).touch()
+    state = tmp_path / "state.json"
+    regions = {site.name: {"gateway_url": "", "prometheus_url": ""} for site in lab.regions}
+    for written, names in (
+        ({}, []),
+        (lab_flags.state(lab), ["redis", "us-east-1", "eu-west-1", "backup"]),
+    ):
+        state.write_text(json.dumps({"regions": regions, "flags": written}))
+        found = variables_of("lab", lab_state_file=str(state))["us-east-1"]
+        assert [store["name"] for store in found["flags"].get("stores", [])] == names
+        assert found["services"]["core-api"]["env"].get("FLAGS_SYNC") == written.get("sync")
+    own = {"action": "status", "context": "management", "namespace": "pincex-fleet", **found["flags"]}
+    assert ArgumentSpecValidator(FLAGS).validate(own).error_messages == []
 
 
 def test_production_keeps_the_rules_of_the_trade() -> None:

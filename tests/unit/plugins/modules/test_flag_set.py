@@ -37,7 +37,7 @@ def test_the_action_plugin_runs_the_same_code() -> None:
 
 
 def test_the_examples_are_good_input() -> None:
-    made = examples(flag_set, ARGUMENT_SPEC)
+    made = examples(flag_set, ARGUMENT_SPEC, release={"id": "r1"})
     for params in made:
         options_of(params)
     assert {params["action"] for params in made} == set(ARGUMENT_SPEC["action"]["choices"])
@@ -61,6 +61,12 @@ def test_the_examples_are_good_input() -> None:
         ({"action": "set", "definitions": {"x": 5}, **WHO}, "definitions: x is 5; give a flag in flagd's format"),
         ({"action": "rollback", **WHO}, "revision: needed for action rollback"),
         ({"action": "rollback", "revision": 0, **WHO}, "revision: is 0; the first one is 1"),
+        ({"action": "apply", **WHO}, "wanted: needed for action apply"),
+        ({"action": "apply", "wanted": {"x": "maybe"}, **WHO}, "wanted: x: 'maybe' is no percentage; use true"),
+        ({"action": "apply", "wanted": {"x": 1}, **WHO}, "wanted: x: 1 may mean on or 1 percent; use true or 1%, or a"),
+        ({"action": "undo", **WHO}, "since: needed for action undo that is no part of a release"),
+        ({"action": "undo", "since": -1, **WHO}, "since: is -1; 0 is before the first revision"),
+        ({"action": "undo", "since": 1}, "actor: needed for action undo"),
         ({"action": "status", "name": " "}, "name: is empty"),
         ({"action": "history", "limit": 0}, "limit: is 0; give 1 or more"),
         ({"action": "status", "patience_s": 0}, "patience_s: is 0; give more than 0"),

@@ -24,6 +24,7 @@ FLEET = {
             "emergency": "orders are rejected",
             "versions": {"core-api": "v2", "reference-data": "v1"},
             "changes": {"core-api": "v1 -> v2", "statements": "v1 -> v2", "reference-data": "v0 -> v1"},
+            "flags": {"margin_trading": "off -> on for 25 %"},
         },
         {"number": 1, "outcome": "released"},
     ],
@@ -51,7 +52,10 @@ def test_every_revision_is_a_line() -> None:
     assert lines[0] == "revisions of staging"
     assert lines[4].split() == ["1", "released", "-", "-", "-", "-", "-"]
     assert lines[5].split()[:5] == ["2", "taken_back", "deploy", "2026-11-21T09:20:00Z", "ann"]
-    assert lines[5].endswith("core-api v2, reference-data v1  core-api, statements v1 -> v2; reference-data v0 -> v1")
+    assert lines[5].endswith(
+        "core-api v2, reference-data v1  core-api, statements v1 -> v2; reference-data v0 -> v1; "
+        "margin_trading off -> on for 25 %"
+    )
     assert lines.index("2: emergency: orders are rejected") == lines.index("2: error rate") - 1
 
 

@@ -313,9 +313,31 @@ def test_a_rollback_that_is_finished_now_tells_what_had_no_part_in_it() -> None:
     assert found["why"].endswith(
         "; it had no part in rollback r3, and unless that was meant run rollback.yml -e revision=1 for every region"
     )
-    assert judged(old(1, 2), {**known, "header": {**known["header"], "steps": ["a", "b"]}}, a=mine)["why"] == (
-        "deploy r2 has ended: None"
-    )
+
+
+def test_a_region_that_a_rollback_did_not_open_before_it_was_killed_has_missed_it() -> None:
+    # It was away when that was decided, so the others go on, and it answers when they have ended.
+    head = header("rollback", name="r3", number=3, steps=["a", "b"], target=1)
+    known = {"header": head, "decision": {"decision": "keep"}, "revisions": [FIRST, SECOND]}
+    mine = journal(header("rollback", name="r3", target=1), finish={"services": []})
+    found = judged(old(1, 2), known, a=mine)
+    assert (found["action"], found["revision"], found["number"]) == ("behind", 1, 3)
+    assert judged(old(1, 2), {**known, "decision": {"decision": "undo"}}, a=mine)["action"] == "none"
+    ended = journal(header("rollback", "closed", "r3", outcome="taken_back"), revisions=old(1, 2)["revisions"])
+    assert judged(ended, known, a=mine)["ended"] == "taken_back"
+    # The history says so, and what brings it up is asked for until it has come.
+    summary = recovery_summary([report("a", "released"), {**report("b", "behind"), **found}], known)
+    assert (summary["close"], summary["outcome"], summary["bring_up"]) == (True, "incomplete", ["b"])
+    later = judged(old(1, 2), closed_fleet(FIRST, SECOND, record(3, a="released", b="behind")), a=went("r3", 1))
+    assert (later["action"], later["number"]) == ("behind", 3)
+
+
+def test_a_region_that_got_a_deploy_which_was_killed_is_not_brought_back_to_what_it_missed_before() -> None:
+    head = header("deploy", name="r4", number=4, steps=["a", "b"])
+    known = {"header": head, "decision": {"decision": "keep"}, "revisions": [FIRST, SECOND, THIRD]}
+    there = journal(header("deploy", "closed", "r4", outcome="released"), revisions=old(1, 2, 4)["revisions"])
+    found = judged(there, known, a=went("r3", 1))
+    assert (found["action"], found["ended"]) == ("none", "released")
 
 
 BROUGHT = {**record(4, a="released", b="unreachable"), "follows": 3, "target": 1}
@@ -341,13 +363,17 @@ def test_a_region_that_had_ended_before_the_controller_died_has_got_the_release(
     there = journal(ended, revisions=kept)
     found = judged(there, known, a=went("r3", 1))
     # Brought up once: number 3 is taken there, and nobody could record it again.
-    assert (found["action"], found["released"]) == ("none", True)
+    assert (found["action"], found["ended"]) == ("none", "released")
     standby = journal(header("standby", of=ended), revisions=kept)
-    assert (judged(standby, known)["action"], judged(standby, known)["released"]) == ("standby", True)
-    for other in ({**ended, "outcome": "taken_back"}, {**ended, "id": "r0"}, None):
-        assert judged(journal(other, revisions=kept), known)["released"] is False
-    assert judged(there, {**known, "header": {**head, "state": "closed"}})["released"] is False
-    assert judged(journal(header("maintenance"), revisions=kept), known)["released"] is False
+    assert (judged(standby, known)["action"], judged(standby, known)["ended"]) == ("standby", "released")
+    # An operator had it taken back when another region was stuck: whoever calls it whole hides that it is missing.
+    assert judged(journal({**ended, "outcome": "taken_back"}, revisions=kept), known)["ended"] == "taken_back"
+    for other in ({**ended, "outcome": "refused"}, {**ended, "id": "r0"}, None):
+        assert judged(journal(other, revisions=kept), known)["ended"] is None
+    assert judged(there, {**known, "header": {**head, "state": "closed"}})["ended"] is None
+    assert judged(journal(header("maintenance"), revisions=kept), known)["ended"] is None
+    # Nothing was ever here, and nothing is open for the fleet.
+    assert judged(journal(None), {"header": None, "decision": None, "revisions": []})["ended"] is None
 
 
 def test_a_region_that_has_the_number_is_not_brought_up_again() -> None:

@@ -101,6 +101,8 @@ class FlagWorld:
         self.servers = {"management": FakeKube(), "us": FakeKube(), "eu": FakeKube()}
         self.path = folder / "flags.flagd.json"
         self.lines: list[str] = []
+        #: How many users the real client is asked for, after each task.
+        self.users = 0
         self.stores: list[Json] = [
             {"name": "redis", "redis": {"url": "redis://127.0.0.1"}},
             {"name": "us", "configmap": {"context": "us", "namespace": "exchange"}},
@@ -116,6 +118,7 @@ class FlagWorld:
     def call(self, action: str, *, check_mode: bool = False, **given: t.Any) -> Json:
         """The result, which may be a failure."""
         params = {"context": "management", "namespace": "pincex-fleet", "name": NAME, "stores": self.stores}
+        params |= {"evaluate": {"users": self.users}}
         if action not in ("reconcile", "status", "history"):
             params |= WRITING
         return execute(

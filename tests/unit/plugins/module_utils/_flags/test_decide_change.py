@@ -176,5 +176,5 @@ def test_the_revision_in_the_metadata_is_no_difference() -> None:
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
     with pytest.raises(OptionError) as caught:
-        checked({"x": {**switch(), "state": "on"}, "y": {**switch(), "defaultVariant": "z"}})
+        checked({"x": {**switch(), "state": "on"}, "y": {**switch(), "defaultVariant": "z"}}, "definitions")
     assert "x: state is 'on'" in caught.value.message and "; y: defaultVariant 'z'" in caught.value.message

@@ -9,13 +9,10 @@ import typing as t
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_check import (
-    LARGEST_TEXTS,
     instant,
     problems,
-    too_large,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_stale import stale
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import Texts
 from flag_samples import any_flag, fractional, switch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -100,12 +97,6 @@ def test_a_name_without_blanks(name: str) -> None:
 
 def test_no_mapping() -> None:
     assert problems("x", True) == ["it is no mapping"]
-
-
-def test_a_document_has_to_have_room_in_a_configmap() -> None:
-    assert too_large(Texts("x" * (LARGEST_TEXTS - 5), "é" * 2)) is None
-    said = too_large(Texts("x" * (LARGEST_TEXTS - 5), "é" * 3))
-    assert said is not None and "999995 bytes and its ledger 6, and a ConfigMap has 1000000 for both" in said
 
 
 def test_when_a_day_is_over() -> None:

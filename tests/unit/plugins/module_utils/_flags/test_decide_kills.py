@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import functools
 
+import pytest
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags import decide_kills
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_kills import (
     dead,
     kill,
@@ -15,6 +17,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide
     on_variant,
     overlaid,
     restore,
+    told_by,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import Kills, Stamp
 from flag_samples import ANNA, NAMES, a_kill, any_flags, any_kills, killed, switch
@@ -98,6 +101,25 @@ def test_which_variant_is_on_and_off() -> None:
     assert (on_variant(named), off_variant(named)) == (None, "b")
     assert off_variant({"variants": {"a": "x"}, "metadata": {"off": "z"}}) is None
     assert off_variant({"variants": {"no": False, "never": False}}) is None
+
+
+def test_of_what_was_restored_the_last_ones_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And every kill that nobody has restored, however old."""
+    monkeypatch.setattr(decide_kills, "KEPT_RESTORED", 2)
+    kills = Kills({"old.1": a_kill("old", 1, 0.0)})
+    for at in range(5):
+        kills = kill(kills, ["x"], Stamp(float(at), "ben", "why"), lambda flag, at=at: f"{flag}.{at}")  # type: ignore[misc]
+        kills = restore(kills, ["x"], Stamp(at + 0.5, "anna", "why"))
+    assert set(kills.killed) == {"old.1", "x.3", "x.4"} and set(kills.restored) == {"x.3", "x.4"}
+    assert set(dead(kills)) == {"old"} and merge([kills, kills]) == kills
+
+
+def test_what_a_document_tells_of_a_kill_is_less_than_its_ledger() -> None:
+    known = killed("margin_trading")
+    (told,) = told_by(overlaid({"margin_trading": switch()}, known)).killed.values()
+    assert (told.id, told.stamp.actor) == ("margin_trading.1", "unknown")
+    for parts in ((known, Kills({told.id: told})), (Kills({told.id: told}), known)):
+        assert merge(parts) == known
 
 
 def test_the_first_open_kill_is_named() -> None:

@@ -190,6 +190,8 @@ def test_status_writes_nothing_and_lists_stale_flags(made: FlagWorld) -> None:
     before = made.everything()
     result = made.good("status")
     assert (result["verdict"], result["changed"]) == ("pass", False)
+    assert sorted(result["definitions"]) == ["margin_trading", "new_fees", "old"]
+    assert result["definitions"]["old"]["metadata"]["owner"] == "fees"
     assert result["stale"] == [{"flag": "old", "owner": "fees", "expires": "2026-12-31", "days": 14}]
     assert result["reason"] == f"{NAME}: revision 2, 3 flags, 0 killed; all stores agree"
     assert made.everything() == before
@@ -200,13 +202,14 @@ def test_status_writes_nothing_and_lists_stale_flags(made: FlagWorld) -> None:
     [
         ("toggle", {"flags": ["nope"], "value": True}, "flags: there is no flag nope; make it with action set"),
         ("restore", {"flags": ["nope"]}, "flags: there is no flag nope"),
-        ("set", {"definitions": {"x": {"state": "ENABLED", "variants": {}}}}, "flags: x: variants is empty"),
+        ("set", {"definitions": {"x": {"state": "ENABLED", "variants": {}}}}, "definitions: x: variants is empty"),
         (
             "ab",
             {"flags": ["margin_trading"], "weights": {"maybe": 1}},
             "weights: maybe is no variant of margin_trading",
         ),
         ("rollout", {"flags": ["margin_trading"], "percent": 1e-8}, "percent: has 8 decimal places"),
+        ("ab", {"flags": ["margin_trading"], "weights": {"on": 1e-8}}, "weights: has 8 decimal places"),
     ],
 )
 def test_what_is_wrong_is_refused_before_anything_is_written(
@@ -238,5 +241,5 @@ def test_another_set_is_not_written_over(made: FlagWorld) -> None:
 def test_a_set_that_has_no_room_in_a_configmap_is_refused(made: FlagWorld) -> None:
     before = made.everything()
     many = {f"flag-{number:05}": switch(metadata={"owner": "x" * 200}) for number in range(3000)}
-    assert "and a ConfigMap has 1000000 for both" in made.refused("set", definitions=many)
+    assert "and a ConfigMap has 1000000 for them" in made.refused("set", definitions=many)
     assert made.everything() == before

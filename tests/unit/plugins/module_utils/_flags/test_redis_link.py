@@ -22,17 +22,17 @@ GIVEN: dict[str, t.Any] = {"name": "redis", "url": "redis://10.0.0.1", "mode": "
 
 
 def test_a_server_alone() -> None:
-    assert link_of(GIVEN) == Link("single", (("10.0.0.1", 6379),), 0, False)
+    assert link_of(GIVEN) == Link("redis", "single", (("10.0.0.1", 6379),), 0, False)
     found = link_of({**GIVEN, "url": "rediss://redis.pincex.test:6380/3", "username": "flags", "ca_cert": "/ca"})
-    assert found == Link("single", (("redis.pincex.test", 6380),), 3, True, username="flags", ca_cert="/ca")
+    assert found == Link("redis", "single", (("redis.pincex.test", 6380),), 3, True, username="flags", ca_cert="/ca")
     assert link_of({**GIVEN, "url": "redis://[::1]:7000"}).hosts == (("::1", 7000),)
 
 
 def test_sentinels_and_clusters_have_many_hosts() -> None:
     found = link_of({**GIVEN, "url": "redis://a,b:7000/1", "mode": "sentinel", "service": "flags"})
-    assert found == Link("sentinel", (("a", 26379), ("b", 7000)), 1, False, "flags")
+    assert found == Link("redis", "sentinel", (("a", 26379), ("b", 7000)), 1, False, "flags")
     found = link_of({**GIVEN, "url": "rediss://a,b", "mode": "cluster"})
-    assert found == Link("cluster", (("a", 6379), ("b", 6379)), 0, True)
+    assert found == Link("redis", "cluster", (("a", 6379), ("b", 6379)), 0, True)
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,16 @@ def test_sentinels_and_clusters_have_many_hosts() -> None:
         ({"url": "redis://:hunter2/x@a"}, "url holds a user; give username and password_file"),
         ({"url": "redis://:hunter2#x@a"}, "url holds a user; give username and password_file"),
         ({"url": "redis://"}, "url has an empty host"),
-        ({"url": "redis://a:b"}, "url has the host 'a:b'; give HOST or HOST:PORT"),
+        ({"url": "redis://a:b"}, "url has a host that is none; give HOST or HOST:PORT"),
+        # A user and a password without their @.
+        ({"url": "redis://flags:hunter2"}, "url has a host that is none; give HOST or HOST:PORT, and no password"),
+        # The library would read options out of it.
+        ({"url": "redis://a?password=hunter2"}, "url goes on after a ? or a #; everything but hosts and database"),
+        ({"url": "redis://a/0?username=flags&password=hunter2"}, "url goes on after a ? or a #"),
+        ({"url": "redis://a#hunter2"}, "url goes on after a ? or a #"),
         ({"url": "redis://a,b"}, "url has 2 hosts; with mode single it has one"),
-        ({"url": "redis://a/b"}, "url ends with 'b'; after the host comes the number of a database"),
+        ({"url": "redis://a/b"}, "url goes on after the host with more than the number of a database"),
+        ({"url": "redis://a/hunter2"}, "url goes on after the host with more than the number of a database"),
         ({"mode": "sentinel"}, "service is the name of the master that sentinels watch"),
         ({"service": "flags"}, "service is the name of the master that sentinels watch"),
         ({"mode": "cluster", "url": "redis://a/2"}, "url names database 2; a cluster has only 0"),
@@ -75,7 +82,7 @@ def test_the_password_is_read_when_it_is_needed(monkeypatch: pytest.MonkeyPatch,
     file = tmp_path / "password"
     made = library(monkeypatch)
     link = link_of({**GIVEN, "password_file": str(file)})
-    with pytest.raises(OptionError, match=r"stores: password_file .*/password cannot be read"):
+    with pytest.raises(OptionError, match=r"stores: redis: password_file .*/password cannot be read"):
         connect(link, 1.0)
     file.write_text("hunter2\n")
     connect(link, 1.0)
