@@ -11,8 +11,10 @@ import typing as t
 from collections.abc import Callable, Iterable, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
+    LockLost,
     OptionError,
     ReleaseError,
+    Undone,
     may_have_written,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_kills import dead, merge
@@ -142,10 +144,16 @@ def unread(outcomes: Sequence[Outcome]) -> NewerLedger | None:
 
 def bring_all(task: Task, goal: State, known: Sequence[Outcome]) -> list[Outcome]:
     """Bring every store to the goal, kind after kind, the stores of a kind at the same time. `known` has those that are
-    known already to be right, or away: these are not asked again. Kills that turn up meanwhile go to all of them."""
+    known already to be right, or away: these are not asked again. Kills that turn up meanwhile go to all of them. In a
+    release the lock is looked at before each kind: whoever took it may have written to the fleet's store alone, and a
+    store that was away then would take what is old."""
     done = {one.store.name: one for one in known}
     for kind in in_turns(task.stores):
         asked = [store for store in kind if store.name not in done]
+        refusal = _refusal(task) if asked else None
+        if refusal is not None:
+            done |= {store.name: Outcome.failed(store, refusal) for store in asked}
+            continue
         for one in all_at_once(asked, lambda store: bring(task, store, goal)):
             done[one.store.name] = one
     outcomes = [done[store.name] for store in task.stores]
@@ -156,6 +164,24 @@ def bring_all(task: Task, goal: State, known: Sequence[Outcome]) -> list[Outcome
     again = [one for one in outcomes if one.error is None and one.kills != union]
     later = {one.store.name: one for one in all_at_once([one.store for one in again], lambda s: bring(task, s, goal))}
     return [one.followed_by(later[one.store.name]) if one.store.name in later else one for one in outcomes]
+
+
+def _refusal(task: Task) -> ReleaseError | None:
+    """Why a task of a release may write no more. A fleet that does not answer holds no repair up."""
+    if task.session is None or task.check_mode:
+        return None
+    try:
+        task.session.journal.guard()
+    except (LockLost, Undone) as error:
+        return error
+    except ReleaseError:
+        return None
+    return None
+
+
+def stopped(outcomes: Iterable[Outcome]) -> ReleaseError | None:
+    """What has kept this task from going on to the end, if anything has."""
+    return next((one.error for one in outcomes if isinstance(one.error, LockLost | Undone)), None)
 
 
 def bring(task: Task, store: Store, goal: State) -> Outcome:

@@ -44,11 +44,14 @@ class Plan(t.Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Committed:
-    """`outcome` is that of the fleet's store; None when there was nothing to commit, and it is a store like others."""
+    """`outcome` is that of the fleet's store; None when there was nothing to commit, and it is a store like others.
+    `unrecorded`: it was written, and the journal of the release did not take that. The other stores get it all the
+    same: clients must not read one thing here and another there."""
 
     before: State
     after: State
     outcome: Outcome | None
+    unrecorded: ReleaseError | None = None
 
 
 def commit(task: Task, others: Sequence[Read], plan: Plan) -> Committed:
@@ -66,8 +69,7 @@ def commit(task: Task, others: Sequence[Read], plan: Plan) -> Committed:
         try:
             held, read = read_set(task, store)
             if sent is not None and read.state is not None and _has(read.state, sent.after):
-                fence.written()
-                return sent
+                return _recorded(fence, sent)
             before, after = _planned(task, [read, *others], plan)
             if after.record is None or after.revision == before.revision or task.check_mode:
                 fence.not_written("somebody else has made the set so in between")
@@ -83,8 +85,15 @@ def commit(task: Task, others: Sequence[Read], plan: Plan) -> Committed:
                 fence.given_up(error)
                 raise
         else:
-            fence.written()
-            return sent
+            return _recorded(fence, sent)
+
+
+def _recorded(fence: Fence, sent: Committed) -> Committed:
+    try:
+        fence.written()
+    except ReleaseError as error:
+        return dataclasses.replace(sent, unrecorded=error)
+    return sent
 
 
 def _send(task: Task, fence: Fence, held: Held, read: Read, after: State) -> None:

@@ -100,9 +100,22 @@ def checked(definitions: Flags, option: str) -> None:
 
 
 def set_back(state: State, old: Flags) -> dict[str, JsonObject | None]:
-    """What makes the content of an old revision of today's: definitions by flag, None for one that goes."""
-    wanted: dict[str, JsonObject | None] = dict.fromkeys(state.flags)
+    """What makes the content of an old revision of today's: definitions by flag, None for one that goes. A killed flag
+    that the old revision did not have stays: without it clients would use the default in their own code, which may be
+    on."""
+    wanted: dict[str, JsonObject | None] = dict.fromkeys(name for name in state.flags if name not in dead(state.kills))
     return {**wanted, **old}
+
+
+def stays_killed(state: State, old: Flags) -> list[str]:
+    """What is told of the killed flags that `set_back` leaves."""
+    kills = dead(state.kills)
+    return [
+        f"{name}: was killed by {kills[name].stamp.actor} ({kills[name].stamp.reason}) and stays, although that "
+        "revision did not have it"
+        for name in sorted(state.flags)
+        if name in kills and name not in old
+    ]
 
 
 def changed(state: State, definitions: Mapping[str, JsonObject | None]) -> dict[str, JsonObject | None]:

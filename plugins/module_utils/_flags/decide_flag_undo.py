@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change, Entry
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_change import plain
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_change import plain, toggled
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_kills import dead
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_rollout import clients_get
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import JsonObject, Record, State
@@ -121,9 +121,10 @@ def way_back(steps: Sequence[Step], state: State) -> WayBack:
         kill = killed.get(name)
         if kill is not None:
             why = why or f"was killed by {kill.stamp.actor} ({kill.stamp.reason}) and stays killed"
-            if before is None:
-                # Clients would fall back to the default in their own code, which may be on.
-                before = now
+            if before is None and now is not None:
+                # Without it clients would use the default in their own code, which may be on. Off for everybody, so
+                # that whoever restores it does not switch on what the release had brought.
+                before = plain(toggled(name, now, value=False))
         if before != now:
             definitions[name] = before
         if why:

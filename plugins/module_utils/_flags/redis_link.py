@@ -115,8 +115,11 @@ def connect(link: Link, patience_s: float) -> Commands:
         files = {"ssl_ca_certs": link.ca_cert, "ssl_certfile": link.client_cert, "ssl_keyfile": link.client_key}
         common |= {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True, **files}
     if link.mode == "sentinel":
-        # Sentinels have users of their own, which the clients of the master need not be.
+        # Sentinels have users of their own, which the clients of the master need not be. They are asked one after the
+        # other, and all of them together may take no longer than one server.
+        each_s = patience_s / len(link.hosts)
         asked = {key: value for key, value in common.items() if key not in ("username", "password")}
+        asked |= {"socket_timeout": each_s, "socket_connect_timeout": each_s}
         found = sentinel.Sentinel(list(link.hosts), sentinel_kwargs=asked, db=link.database, **common)
         return t.cast("Commands", found.master_for(link.service))
     if link.mode == "cluster":
@@ -146,6 +149,9 @@ def trouble(error: Exception) -> tuple[str, str]:
     """What an error of the library is, and its text without secrets."""
     names = [cls.__name__ for cls in type(error).__mro__]
     kind = next((_KINDS[name] for name in names if name in _KINDS), "refused")
+    if "MasterNotFoundError" in names:
+        # The library's own text goes on with every option of every connection.
+        return kind, "no sentinel names a master that answers"
     return kind, redact(str(error)) or type(error).__name__
 
 

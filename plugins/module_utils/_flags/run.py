@@ -20,6 +20,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.bring 
     all_at_once,
     bring_all,
     reads,
+    stopped,
     unread,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.commit import Plan, commit
@@ -110,6 +111,8 @@ def _change(task: Task) -> None:
     made = commit(task, others, _plan_of(task, seen, undone))
     known = _away(seen) + ([made.outcome] if made.outcome is not None else [])
     _finish(task, made.before, made.after, bring_all(task, made.after, known))
+    if made.unrecorded is not None:
+        raise made.unrecorded
 
 
 def _plan_of(task: Task, seen: Sequence[Outcome], undone: Sequence[Step] | None) -> Plan:
@@ -117,9 +120,16 @@ def _plan_of(task: Task, seen: Sequence[Outcome], undone: Sequence[Step] | None)
     if task.options.action == "undo":
         return undo_by(task, Past(task, seen).steps if undone is None else lambda _state: undone)
     if task.options.action == "rollback":
-        old = _old_page(task, seen)
-        return lambda state: decide_change.set_back(state, old)
+        return _rolled_back(task, _old_page(task, seen))
     return lambda state: _plan(task, state)
+
+
+def _rolled_back(task: Task, old: Mapping[str, JsonObject]) -> Plan:
+    def plan(state: State) -> Mapping[str, JsonObject | None]:
+        task.told["kept"] = decide_change.stays_killed(state, old)
+        return decide_change.set_back(state, old)
+
+    return plan
 
 
 def _plan(task: Task, state: State) -> Mapping[str, JsonObject | None]:
@@ -247,6 +257,9 @@ def _finish(task: Task, before: State, after: State, outcomes: Sequence[Outcome]
     changed = bool(task.told["flags"]) or before.revision != after.revision or before.kills != after.kills
     would = task.check_mode and any(one.first is not None and fit(one.first, after).writes for one in outcomes)
     task.told["changed"] = changed or would or any(one.written for one in outcomes)
+    end = stopped(outcomes)
+    if end is not None:
+        raise end
     name, away = task.options.name, task.told["away"]
     what = (
         f"{name}: revision {after.revision} (sha256 {content_sha(after.flags)[:12]}), {len(dead(after.kills))} killed"

@@ -24,6 +24,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide
     rolled_out,
     set_back,
     split_up,
+    stays_killed,
     toggled,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_check import problems
@@ -149,6 +150,15 @@ def test_only_an_existing_flag_that_is_not_killed_is_changed() -> None:
     with pytest.raises(ReleaseError, match=r"x was killed by ben \(it loses money\); nothing was written\. Restore"):
         existing(state, "x")
     assert existing(state_of({"x": switch()}), "x") == switch()
+
+
+def test_a_killed_flag_that_the_old_revision_did_not_have_stays() -> None:
+    state = state_of({"x": switch("on"), "y": switch("on")}, 2, killed("x"))
+    assert set_back(state, {"z": switch()}) == {"y": None, "z": switch()}
+    (told,) = stays_killed(state, {"z": switch()})
+    assert told == "x: was killed by ben (it loses money) and stays, although that revision did not have it"
+    assert set_back(state, {"x": switch("off")}) == {"x": switch("off"), "y": None}
+    assert stays_killed(state, {"x": switch("off")}) == []
 
 
 @settings(deadline=None)

@@ -197,7 +197,8 @@ def test_what_stays_is_told_in_words() -> None:
     history.write({"margin_trading": switch("off", targeting=fractional(("on", 1), ("off", 3)))}, PERSON)
     state = dataclasses.replace(history.state, kills=killed("new_fees", "more"))
     found = way_back(history.steps(), state)
-    assert found.definitions == {"new_fees": switch("off")}
+    # What the release had brought stays as something that is off: without it clients would use their own default.
+    assert found.definitions == {"new_fees": switch("off"), "more": switch("off")}
     assert found.kept == (
         "margin_trading: somebody else has made it on for 25 % since, and it stays (the release had made it on for "
         "everybody; off before)",

@@ -236,6 +236,48 @@ def test_a_lock_that_is_taken_between_read_and_write_is_seen(world: ReleaseWorld
     assert world.wanted()["margin_trading"] == switch("off")
 
 
+def test_a_lock_that_is_taken_after_the_commit_keeps_the_other_stores_as_they_are(world: ReleaseWorld) -> None:
+    release = world.open()
+    was = world.redis.dump()
+    server = world.servers["management"]
+    committed = False
+
+    def taken(request: Request) -> Answer | None:
+        nonlocal committed
+        committed = committed or is_commit(request)
+        # The page of the new revision is the last write to the fleet's store.
+        if committed and request.method == "POST":
+            server.after.remove(taken)
+            world.take_over()
+        return None
+
+    server.after.append(taken)
+    done = world.within(release, "apply", wanted=WANTED)
+    assert done["failed"] and done["error"]["kind"] == "lock_lost" and done["revision"]["after"] == 2
+    assert world.redis.dump() == was
+
+
+def test_what_the_journal_does_not_take_is_brought_to_all_stores_all_the_same(world: ReleaseWorld) -> None:
+    release = world.open()
+    world.well_within(release, "apply", wanted=WANTED)
+    server = world.servers["management"]
+    committed, forbidden = False, answer_with(403, times=99)
+
+    def refuse(request: Request) -> Answer | None:
+        nonlocal committed
+        committed = committed or is_commit(request)
+        if committed and request.method != "GET" and "release-journal" in request.path:
+            return forbidden(request)
+        return None
+
+    server.before.append(refuse)
+    done = world.within(release, "undo")
+    server.before.remove(refuse)
+    assert done["failed"] and done["changed"]
+    world.the_same()
+    assert world.wanted() == FLAGS
+
+
 def test_somebody_who_is_faster_is_planned_with_and_journaled(world: ReleaseWorld) -> None:
     release = world.open()
     done: list[str] = []
