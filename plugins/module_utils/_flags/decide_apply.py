@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -17,7 +18,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import JsonObject, State
 
 #: On or off for everybody, a percentage of all users, or a definition in flagd's format.
-Wanted = bool | Decimal | JsonObject
+Wanted: t.TypeAlias = "bool | Decimal | JsonObject"
 
 
 def applied(state: State, wanted: Mapping[str, Wanted], reshuffle: bool) -> dict[str, JsonObject]:

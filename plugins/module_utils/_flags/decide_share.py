@@ -38,9 +38,9 @@ _FLAGS_IN_FULL: t.Final = 10
 _LEAST: t.Final = 100
 
 #: What an action asks for: on or off, a percentage that is on, or weights by variant. None: what the definition says.
-Asked = bool | Decimal | Mapping[str, Decimal] | None
+Asked: t.TypeAlias = "bool | Decimal | Mapping[str, Decimal] | None"
 #: Shares from 0 to 1 by variant; None where nobody can tell.
-Shares = Mapping[str, Fraction] | None
+Shares: t.TypeAlias = "Mapping[str, Fraction] | None"
 #: How a client asks for a flag: by the type of its variants.
 Kind = t.Literal["boolean", "string", "float", "object"]
 

@@ -46,7 +46,7 @@ def lower_bound(counts: Counts, low: float, alpha: float) -> float:
         return low
     proof = -math.log(alpha)
     refuted, open_ = low, sum(value * number for value, number in counts.items()) / total
-    for _ in range(_STEPS):
+    for _step in range(_STEPS):
         middle = (refuted + open_) / 2
         # The stake falls as the limit rises. So close to `low` that it is the same number, everything is refuted.
         if middle > low and log_evidence(counts, middle, low) > proof:

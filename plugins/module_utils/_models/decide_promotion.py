@@ -39,7 +39,7 @@ _ORDER: t.Final[dict[Action, tuple[Alias, ...]]] = {
     "challenger": ("challenger",),
 }
 #: Where aliases are to point; None is nowhere.
-Changes = dict[Alias, str | None]
+Changes: t.TypeAlias = "dict[Alias, str | None]"
 #: The first of these that an entry changes is what it is about.
 _ABOUT: t.Final[tuple[Alias, ...]] = ("champion", "challenger", "previous_champion")
 

@@ -10,7 +10,7 @@ import typing as t
 
 JsonObject = dict[str, t.Any]
 #: A class, or a number such as a price.
-Output = str | float
+Output: t.TypeAlias = "str | float"
 #: The version that serves, and the one that is to replace it.
 Role = t.Literal["champion", "challenger"]
 #: `undecided`: there is too little evidence for either. It never promotes and never rolls back.

@@ -99,7 +99,7 @@ class Note:
     entry: Entry
 
 
-Step = Move | Note
+Step: t.TypeAlias = "Move | Note"
 
 
 class TryLater(ReleaseError):
