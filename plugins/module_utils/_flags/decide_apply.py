@@ -18,7 +18,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import JsonObject, State
 
 #: On or off for everybody, a percentage of all users, or a definition in flagd's format.
-Wanted: t.TypeAlias = "bool | Decimal | JsonObject"
+Wanted = t.Union[bool, Decimal, JsonObject]  # noqa: UP007 - pylint knows no | here, and no name in a string
 
 
 def applied(state: State, wanted: Mapping[str, Wanted], reshuffle: bool) -> dict[str, JsonObject]:
