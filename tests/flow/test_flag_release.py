@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 from feature_flow import FLAG, FeatureFlow, flag_calls, told
-from flow_runner import CLUSTER_MODULES, REGIONS, Flow, Run
+from flow_runner import CLUSTER_MODULES, REGIONS, Run
 from test_flow_recover import reopen
 
 US, EU, AP = REGIONS
@@ -195,11 +195,3 @@ def test_a_release_that_a_recovery_keeps_has_its_flags_kept_and_recorded(flow: F
     assert done.code == 0, done.output
     assert flow.on() == ("on", "on") and order(done)[-1] == "flag_set reconcile"
     assert flow.fleet()["revisions"]["2"]["document"]["flags"]["revision"] == 8
-
-
-def test_an_environment_without_flags_asks_nobody_for_them(stands: Flow) -> None:
-    """There is no module in this flow that could answer."""
-    for playbook in (V2, ("rollback",), ("recover",)):
-        done = stands.run(*playbook)
-        assert done.code == 0, done.output
-        assert "flags" not in (json.loads((stands.home / "fleet.json").read_text()).get("document") or {})

@@ -215,3 +215,11 @@ def test_everything_is_tried_before_anything_is_written(flow: Flow) -> None:
     assert "us-east-1: context: operator is forbidden to update HTTPRoute exchange/reference-data" in refused.output
     # Asking for a warm standby to end is no lock of this release's.
     assert not [call for call in refused.calls if call["state"] == "opened" and call["kind"] != "standby"]
+
+
+def test_an_environment_without_flags_asks_nobody_for_them(stands: Flow) -> None:
+    """There is no module in this flow that could answer."""
+    for playbook in (("deploy", *V2), ("rollback",), ("recover",)):
+        done = stands.run(*playbook)
+        assert done.code == 0, done.output
+        assert "flags" not in (json.loads((stands.home / "fleet.json").read_text()).get("document") or {})
