@@ -30,13 +30,13 @@ def bridge() -> types.ModuleType:
 def main() -> int:
     example = bridge()
 
-    class Polling(example.FlagSync):  # type: ignore[misc,name-defined]
+    class Polling(example.FlagSync):  # type: ignore[misc,name-defined]  # loaded from its file
         async def follow(self) -> None:
             while True:
                 self._take(*await self._redis.mget(self._keys))
                 await asyncio.sleep(_EVERY_S)
 
-    example.FlagSync = Polling  # type: ignore[attr-defined]
+    example.FlagSync = Polling  # type: ignore[attr-defined]  # loaded from its file
     example.main()
     return 0
 

@@ -66,7 +66,7 @@ class Features:
 
     async def stop(self) -> None:
         if self._evaluate is not by_default:
-            from openfeature import api  # noqa: PLC0415
+            from openfeature import api  # noqa: PLC0415 - an exchange without flags does not load the client
 
             await asyncio.to_thread(api.shutdown)
 
@@ -80,9 +80,9 @@ class Features:
 def _begin(sync: str, path: str) -> Evaluate:
     """Wait for the first flags, not in the event loop."""
     from openfeature import api  # noqa: PLC0415 - see above
-    from openfeature.evaluation_context import EvaluationContext  # noqa: PLC0415
-    from openfeature.event import ProviderEvent  # noqa: PLC0415
-    from openfeature.exception import OpenFeatureError  # noqa: PLC0415
+    from openfeature.evaluation_context import EvaluationContext  # noqa: PLC0415 - see above
+    from openfeature.event import ProviderEvent  # noqa: PLC0415 - see above
+    from openfeature.exception import OpenFeatureError  # noqa: PLC0415 - see above
 
     # It would say the same on several lines at every look; what comes of it is said below.
     logging.getLogger("openfeature").setLevel(logging.CRITICAL)
@@ -104,8 +104,8 @@ def _begin(sync: str, path: str) -> Evaluate:
 
 
 def _provider(sync: str, path: str) -> FeatureProvider:
-    from openfeature.contrib.provider.flagd import FlagdProvider  # noqa: PLC0415
-    from openfeature.contrib.provider.flagd.config import ResolverType  # noqa: PLC0415
+    from openfeature.contrib.provider.flagd import FlagdProvider  # noqa: PLC0415 - see above
+    from openfeature.contrib.provider.flagd.config import ResolverType  # noqa: PLC0415 - see above
 
     if path:
         return FlagdProvider(resolver_type=ResolverType.FILE, offline_flag_source_path=path, deadline_ms=_LOOK_MS)

@@ -195,3 +195,14 @@ def test_a_release_that_a_recovery_keeps_has_its_flags_kept_and_recorded(flow: F
     assert done.code == 0, done.output
     assert flow.on() == ("on", "on") and order(done)[-1] == "flag_set reconcile"
     assert flow.fleet()["revisions"]["2"]["document"]["flags"]["revision"] == 8
+
+
+def test_flags_of_a_deploy_that_changes_nothing_are_told(flow: FlagReleaseFlow) -> None:
+    done = flow.run("deploy", "-e", "release_version=v1", *ON)
+    assert done.code == 0, done.output
+    said = " ".join(done.output.split())
+    assert (
+        "warning: release_flags are not set: every region already runs this" in said
+        and "run toggle_feature.yml" in said
+    )
+    assert flow.on() == ("off", "off")
