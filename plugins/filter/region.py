@@ -20,6 +20,7 @@ class FilterModule:
             "declared_weights": plainly(evacuation.declared_weights),
             "evacuated_plan": plainly(evacuation.evacuated_plan),
             "orders_line": plainly(region.orders_line),
+            "partial_problem": plainly(region.partial_problem),
             "region_lines": plainly(region.region_lines),
             "region_request": plainly(region.region_request),
             "unfit_region": plainly(region.unfit_region),

@@ -248,6 +248,18 @@ def test_a_rollback_goes_without_a_region_that_is_away_and_takes_single_services
     assert "run recover.yml when eu-west-1 answers" in done.output
 
 
+def test_some_services_do_not_go_over_a_region_that_has_missed_others(released: Flow) -> None:
+    one = json.dumps({"release_versions": {"core-api": "v3"}})
+    assert released.run("deploy", "-e", one, "--limit", "us-east-1").code == 0
+    other = json.dumps({"release_versions": {"reference-data": "v3"}})
+    refused = released.run("deploy", "-e", other)
+    assert refused.code == 2
+    assert "it runs core-api v2 instead of v3, and a release of reference-data alone" in refused.output
+    assert wrote(refused) == []
+    both = json.dumps({"release_versions": {"core-api": "v3", "reference-data": "v3"}})
+    assert released.run("deploy", "-e", both).code == 0
+
+
 def test_a_deploy_goes_without_a_region_only_when_it_is_named(flow: Flow) -> None:
     refused = flow.run("deploy", *V1, faults=AWAY)
     assert refused.code == 2

@@ -111,6 +111,34 @@ def unfit_region(
     return f"{late}; {way}, or pass it with -e override=revision"
 
 
+def partial_problem(
+    region: str,
+    own: Mapping[str, t.Any],
+    fleet: Mapping[str, t.Any],
+    running: Mapping[str, str],
+    named: Sequence[str],
+) -> str:
+    """Why a release of only the `named` services must not go over a region, and what to do; empty when it may. `own`
+    and `fleet` are the journals, `running` the versions of the services that run there.
+
+    The region would be recorded at the number of the release, and keep of the other services what it has missed.
+    """
+    revisions = _as_recorded(region, own, fleet.get("revisions") or [])
+    late = _late(region, own, revisions)
+    standing = [one for one in revisions if one.get("outcome", "released") in STANDING]
+    newest = (standing[-1].get("versions") or {}) if standing else {}
+    others = sorted(name for name in running if name not in named and newest.get(name) != running[name])
+    if not late or not others:
+        return ""
+    apart = ", ".join(
+        f"{name} {running[name]} instead of {newest.get(name) or 'an unknown version'}" for name in others
+    )
+    way = "run recover.yml" if _follows(region, revisions) else f"bring it up with deploy.yml --limit {region}"
+    return (
+        f"{late}; it runs {apart}, and a release of {', '.join(sorted(named))} alone would leave that so; {way} first"
+    )
+
+
 def _as_recorded(region: str, own: Mapping[str, t.Any], revisions: Sequence[Mapping[str, t.Any]]) -> list[JsonObject]:
     """The fleet's history as the journal of the region corrects it: a region that was away when the fleet's journal was
     closed may have got the release all the same, or got it when it was recovered."""

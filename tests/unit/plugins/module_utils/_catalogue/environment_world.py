@@ -13,6 +13,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.re
     recovery_action,
     recovery_summary,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.region import partial_problem
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.request import pick_revision
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.status import (
     environment_status,
@@ -83,9 +84,9 @@ class Environment:
 
     def deploy(self, services: t.Collection[str] = SERVICES, kill: Kill | None = None) -> None:
         number = self.taken + 1
-        services = self._enough(services)
         wanted = {name: dict.fromkeys(services, number) for name in REGIONS}
-        self._release("deploy", wanted, kill=kill)
+        if not self._refused(wanted):
+            self._release("deploy", wanted, kill=kill)
 
     def roll_back(
         self,
@@ -100,17 +101,24 @@ class Environment:
         if set(self.without(target)) - set(away) - self._unfinished():
             assert revision is not None, "all that go back keep what is picked"
             return
-        services = self._enough(services, away)
         there = [name for name in REGIONS if name not in away]
         wanted = {name: self._recorded(name, target, services) for name in there if target in self.regions[name].kept}
-        if any(self._differs(name, wanted[name]) for name in wanted):
+        if any(self._differs(name, wanted[name]) for name in wanted) and not self._refused(wanted):
             self._release("rollback", wanted, away, target=target, kill=kill)
 
-    def _enough(self, services: t.Collection[str], away: t.Collection[str] = ()) -> t.Collection[str]:
-        """All services where a region that missed a rollback has a part in the next release: with some of them it would
-        get the number, and keep what it runs of the others."""
-        behind = self.status()["behind"] if self.fleet else []
-        return SERVICES if set(behind) - set(away) else services
+    def _refused(self, wanted: t.Mapping[str, Content]) -> bool:
+        """Whether a region would keep what it has missed of the services that the release leaves out."""
+        return any(
+            partial_problem(
+                name,
+                self.regions[name].journal,
+                self._read(),
+                {service: f"v{number}" for service, number in self.regions[name].content.items()},
+                sorted(named),
+            )
+            for name, named in wanted.items()
+            if set(named) != set(SERVICES)
+        )
 
     def _recorded(self, region: str, target: int, services: t.Collection[str]) -> Content:
         kept = self.regions[region].kept[target]

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.region import (
     behind_regions,
     orders_line,
+    partial_problem,
     region_lines,
     region_request,
     unfit_region,
@@ -207,3 +208,20 @@ def test_the_orders_are_counted_where_somebody_knows() -> None:
     assert "unknown, the region does not answer; what rests stays cancellable at us-east-1's own name" in orders_line(
         US, None, "the region does not answer"
     )
+
+
+def test_a_release_of_some_services_is_refused_where_others_were_missed() -> None:
+    two = {"core-api": "v2", "statements": "v2"}
+    missed = revision(2, {US: "released", EU: "unreachable"}, kind="rollback", outcome="incomplete", versions=two)
+    own, fleet = {"revisions": [{"number": 1}]}, {"revisions": [BOTH, missed]}
+    running = {"core-api": "v1", "statements": "v2"}
+    said = partial_problem(EU, own, fleet, running, ["statements"])
+    assert said == (
+        "eu-west-1 is at revision 1, and rollback r2, revision 2, went without it; it runs core-api v1 instead of v2, and "
+        "a release of statements alone would leave that so; run recover.yml first"
+    )
+    assert partial_problem(EU, own, fleet, running, ["core-api"]) == "", "it brings up all that was missed"
+    assert partial_problem(EU, own, fleet, two, ["statements"]) == "", "it runs what it should"
+    assert partial_problem(US, {"revisions": [{"number": 1}, {"number": 2}]}, fleet, running, ["statements"]) == ""
+    deploy = {"revisions": [BOTH, {**missed, "kind": "deploy"}]}
+    assert partial_problem(EU, own, deploy, running, ["statements"]).endswith("with deploy.yml --limit eu-west-1 first")
