@@ -164,7 +164,8 @@ def _way_of(release_id: str, fleet: Journal, journals: Mapping[str, Journal | No
             target = int(header["target"])
             services |= {str(service) for service in (journal.get("finish") or {}).get("services") or []}
     if target is None:
-        for told in (fleet.get("header") or {}, *(fleet.get("revisions") or [])):
+        # The history first: the header of a release that has ended does not say what it moved.
+        for told in (*(fleet.get("revisions") or []), fleet.get("header") or {}):
             if told.get("id") == release_id and told.get("target") is not None:
                 return int(told["target"]), sorted(str(service) for service in told.get("changes") or {})
     return target, sorted(services)

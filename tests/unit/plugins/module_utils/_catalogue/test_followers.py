@@ -17,7 +17,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.re
     pick_revision,
 )
 from environment_world import REGIONS, SERVICES, Environment
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 Json = dict[str, t.Any]
@@ -167,6 +167,16 @@ events_ = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(events_)
+# Whoever is brought up alone has nobody but the history to ask which services went back.
+@example(
+    [
+        ("deploy", ({"x", "y"}, None)),
+        ("roll_back", ({"a", "c"}, {"x"}, None, None)),
+        ("recover", ({"a", "b"}, (), None)),
+    ]
+)
+# One service over a region that has missed the rollback of the other.
+@example([("deploy", ({"x", "y"}, None)), ("roll_back", ({"c"}, {"x"}, None, None)), ("deploy", ({"y"}, None))])
 def test_once_all_have_followed_every_region_stands_on_the_newest_revision(
     events: list[tuple[str, tuple[t.Any, ...]]],
 ) -> None:

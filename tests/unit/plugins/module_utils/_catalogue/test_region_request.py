@@ -217,8 +217,8 @@ def test_a_release_of_some_services_is_refused_where_others_were_missed() -> Non
     running = {"core-api": "v1", "statements": "v2"}
     said = partial_problem(EU, own, fleet, running, ["statements"])
     assert said == (
-        "eu-west-1 is at revision 1, and rollback r2, revision 2, went without it; it runs core-api v1 instead of v2, and "
-        "a release of statements alone would leave that so; run recover.yml first"
+        "eu-west-1 is at revision 1, and rollback r2, revision 2, went without it; it runs core-api v1 instead of v2, "
+        "and a release of statements alone would leave that so; run recover.yml first"
     )
     assert partial_problem(EU, own, fleet, running, ["core-api"]) == "", "it brings up all that was missed"
     assert partial_problem(EU, own, fleet, two, ["statements"]) == "", "it runs what it should"
