@@ -6,6 +6,8 @@
 Ansible's collection finder comes before the first import from the collection, as in Ansible's own programs: a
 collection that was imported without it has no metadata, and then none of its plugins is found by name.
 
+No example of a property has a deadline: on a busy machine the slowest one says nothing of the code.
+
 Helpers lie beside the tests that share them and are imported by their bare name, so the name has to be unique.
 """
 
@@ -15,7 +17,10 @@ import pathlib
 import sys
 
 from ansible.plugins.loader import init_plugin_loader
+from hypothesis import settings
 
+settings.register_profile("pincex", deadline=None)
+settings.load_profile("pincex")
 init_plugin_loader([str(pathlib.Path(__file__).parents[1] / ".venv" / "collections")])
 for helper in sorted(pathlib.Path(__file__).parent.rglob("*.py")):
     if not helper.name.startswith(("test_", "conftest", "__init__")) and str(helper.parent) not in sys.path:
