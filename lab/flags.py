@@ -53,12 +53,14 @@ def document() -> str:
     return json.dumps({"metadata": {"flagSetId": SET, "version": "0"}, "flags": flags})
 
 
+def redis_users(rights: t.Mapping[str, str], passwords: t.Mapping[str, str]) -> list[str]:
+    """The lines of a configuration that let these users in."""
+    hashes = {name: hashlib.sha256(passwords[name].encode()).hexdigest() for name in rights}
+    return [f"user {name} on #{hashes[name]} {allowed}" for name, allowed in rights.items()]
+
+
 def redis_config(folder: pathlib.Path, address: str, passwords: dict[str, str]) -> str:
     """What redis-server reads. It has the passwords' hashes, and nobody comes in without one."""
-    users = [
-        f"user {name} on #{hashlib.sha256(passwords[name].encode()).hexdigest()} {rights}"
-        for name, rights in _RIGHTS.items()
-    ]
     settings = [
         f"bind {address}",
         f"port {REDIS_PORT}",
@@ -68,7 +70,7 @@ def redis_config(folder: pathlib.Path, address: str, passwords: dict[str, str]) 
         "appendonly yes",
         # Nobody is it, but Redis 7.0 reads its own log by its rights: without, a restart loses what a script wrote.
         "user default off ~* &* +@all",
-        *users,
+        *redis_users(_RIGHTS, passwords),
     ]
     return "".join(f"{line}\n" for line in settings)
 
@@ -93,36 +95,52 @@ def state(lab: Lab) -> dict[str, t.Any]:
 
 
 def start(lab: Lab, timeout_s: float = 20) -> None:
-    """Run both, and define the flags when there are none: what is there may be somebody's work."""
+    """Run both, and define the flags of a new lab: what is there may be somebody's work."""
     site, folder = lab.management, _home(lab.management)
     (folder / "backup").mkdir(parents=True, exist_ok=True)
-    passwords = {user: _password(password_file(lab, user)) for user in _RIGHTS}
+    passwords = {user: password(password_file(lab, user)) for user in _RIGHTS}
     pki.write(folder / "redis.conf", redis_config(folder, site.address, passwords), 0o600)
     programs.start(site, "redis", ["redis-server", folder / "redis.conf"], cwd=folder)
     deadline = time.monotonic() + timeout_s
     writer = redis.Redis(site.address, REDIS_PORT, username=WRITER, password=passwords[WRITER], socket_timeout=5)
-    while not _defined(writer):
+    while (there := defined(writer, folder / "defined")) is None:
         _give_up(site, "redis", f"Redis does not answer at {site.address}:{REDIS_PORT}", deadline)
     sync = f"{site.address}:{SYNC_PORT}"
     reader = [f"--redis=redis://{READER}@{site.address}:{REDIS_PORT}", f"--password-file={password_file(lab, READER)}"]
     programs.start(site, "flag-sync", [sys.executable, _BRIDGE, f"--listen={sync}", *reader], cwd=folder)
-    while not _serves(sync):
+    if not there:
+        print("flags: Redis has lost them; reconcile_features.yml brings them back, with their kills", file=sys.stderr)
+    while there and not _serves(sync):
         _give_up(site, "flag-sync", f"the bridge serves no flags at {sync}", deadline)
 
 
-def _password(file: pathlib.Path) -> str:
+def password(file: pathlib.Path) -> str:
+    """What the file holds; a new one when there is none."""
     if not file.exists():
         pki.write(file, secrets.token_urlsafe(24) + "\n", 0o600)
     return file.read_text().strip()
 
 
-def _defined(writer: redis.Redis) -> bool:
-    """Whether there are flags; False while Redis does not answer."""
+class _Writer(t.Protocol):
+    """The commands of a Redis that are needed here."""
+
+    def set(self, name: str, value: str, *, nx: bool) -> object: ...
+
+    def get(self, name: str) -> object: ...
+
+
+def defined(writer: _Writer, marker: pathlib.Path) -> bool | None:
+    """Whether there are flags; None while Redis does not answer. The first ones are written once in the life of a lab,
+    which the `marker` says. A Redis that was emptied since must not get them: what was killed would be on again for
+    clients of the bridge, while every other store has the kill."""
+    key = f"{_KEYS}:document"
     try:
-        writer.set(f"{_KEYS}:document", document(), nx=True)
-    except redis.ConnectionError:
-        return False
-    return True
+        if not marker.exists():
+            writer.set(key, document(), nx=True)
+            pki.write(marker, "")
+        return writer.get(key) is not None
+    except (redis.ConnectionError, redis.TimeoutError):
+        return None
 
 
 def _serves(sync: str) -> bool:

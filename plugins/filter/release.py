@@ -115,6 +115,7 @@ class FilterModule:
             "absent_revision": plainly(absent_revision),
             "deploy_plan": plainly(deploy_plan),
             "flag_changes": plainly(flag_options.flag_changes),
+            "flags_of_release": plainly(flag_options.flags_of_release),
             "failure_reason": plainly(verdicts.failure_reason),
             "fleet_record": plainly(verdicts.fleet_record),
             "holds_handover": plainly(handover.holds_handover),

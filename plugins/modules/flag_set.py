@@ -43,7 +43,7 @@ options:
       restore: End the kills of O(flags). They are then what they would be without.
       set: Write the whole definitions of O(definitions).
       rollback: Make the content of an old O(revision) today's, as a new revision. Kills stay.
-      apply: Make each flag of O(wanted) what is wanted of it, all in one revision.
+      apply: Make each flag of O(wanted) what is wanted of it, all in one revision. Killed ones are passed over.
       undo: Take back what O(release) did to the set, or with O(since) what all releases did. What somebody else has
         changed since, and kills, stay and are in RV(kept).
       reconcile: Change nothing in the set, and repair the stores that differ from it.
@@ -91,7 +91,8 @@ options:
     description:
       - By flag true or false for everybody, a percentage of all users (C(25) or C(25%)), or a whole definition in
         flagd's format.
-      - A flag that is killed, and one that is not there and has no definition here, are refused.
+      - One that is not there and has no definition here is refused. One that is killed is passed over, and is in
+        RV(kept).
     type: dict
     default: {}
   revision:
@@ -389,7 +390,8 @@ lost:
   elements: dict
   sample: [{store: us-east-1, sha256: 5f0c, flags: [margin_trading], reason: somebody else has edited its document}]
 kept:
-  description: With O(action=undo) a sentence for each flag that is not as it was before the release.
+  description: With O(action=undo) a sentence for each flag that is not as it was before the release, with
+    O(action=apply) one for each that is passed over because it is killed.
   returned: always
   type: list
   elements: str

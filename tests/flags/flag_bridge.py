@@ -14,8 +14,8 @@ import types
 import typing as t
 
 import pytest
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.redis_link import connect
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags import redis_store
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.redis_link import connect
 from flag_world import FlagWorld
 from openfeature import api
 from openfeature.client import OpenFeatureClient

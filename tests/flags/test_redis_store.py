@@ -13,10 +13,10 @@ import typing as t
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import SystemClock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.redis_link import connect
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import Answer, Request
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags import redis_store
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import Page, Texts
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.redis_link import connect
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.redis_store import RedisStore
 from fakes import FakeKube
 from flag_samples import switch

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The stand-in of `flag_stand_in.py`, for flags in a release: the fleet's file has every change as a record in the
-history of the set, and those of a release in its journal."""
+history of the set, and those of a release in its journal.
+
+Of `faults.json` it knows also {"fleet": {"killed_before": {"ACTION": {"margin_trading": {...}}}}}.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,13 @@ import pathlib
 import typing as t
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_apply import applied
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_apply import Applied, applied
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_change import changed, plain
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_flag_undo import Step, way_back
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_flag_undo import (
+    Step,
+    WayBack,
+    way_back,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import State as FlagState
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.options import Options
 
@@ -39,6 +46,8 @@ def acted(options: Options, params: State, state: State, faults: State, check: b
     if "fleet" in faults.get("stores_away", []) and options.action in ("apply", "undo"):
         raise ReleaseError("fleet: the API server is away", kind="unreachable", system="kubernetes", retriable=True)
     known = state["flags_of"]
+    if not check:
+        known["killed"] |= faults.get("killed_before", {}).get(options.action, {})
     before, records = dict(known["definitions"]), known.setdefault("records", [])
     if options.since is None:
         entries = [entry["flags"] for entry in state["entries"] if "flags" in entry]
@@ -50,7 +59,15 @@ def acted(options: Options, params: State, state: State, faults: State, check: b
             for one in since
         ]
     told = t.cast("State", _acted(options, params, state, faults, check))
-    told["kept"] = list(_kept) if options.action == "undo" else []
+    if options.action == "history":
+        told["history"] = [
+            {
+                "release": one["release"],
+                "flags": {name: {"before": both[0], "after": both[1]} for name, both in one["changes"].items()},
+            }
+            for one in reversed(records)
+        ]
+    told["kept"] = list(_kept) if options.action in ("apply", "undo") else []
     if check:
         return told
     after = known["definitions"]
@@ -73,10 +90,10 @@ def change(options: Options, after: State) -> None:
         return
     was = FlagState(after["revision"], after["definitions"], flags._kills(after))
     if options.action == "apply":
-        wanted: t.Mapping[str, State | None] = applied(was, options.wanted, options.reshuffle)
+        found: Applied | WayBack = applied(was, options.wanted, options.reshuffle)
     else:
         found = way_back(_steps, was)
-        wanted, _kept[:] = found.definitions, found.kept
+    wanted, _kept[:] = found.definitions, found.kept
     made = changed(was, wanted)
     after["revision"] += bool(made)
     for name, flag in made.items():

@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, Pincex release engineering
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""toggle_feature.yml, kill_feature.yml, restore_feature.yml and feature_status.yml, over a flag set that is a file."""
+"""toggle_feature.yml, kill_feature.yml, restore_feature.yml, reconcile_features.yml and feature_status.yml, over a flag
+set that is a file."""
 
 from __future__ import annotations
 
@@ -136,6 +137,23 @@ def test_a_kill_that_cannot_be_done_says_why(flow: FeatureFlow, args: tuple[str,
     assert done.code == 2, done.output
     assert problem in told(done)
     assert flow.the_set()["killed"] == {}
+
+
+def test_stores_are_repaired_without_a_change_of_the_set(flow: FeatureFlow) -> None:
+    before = flow.the_set()
+    checked = flow.run("reconcile_features", "--check")
+    assert (checked.code, flag_calls(checked)) == (0, []), checked.output
+    refused = flow.run("reconcile_features", "-e", f"feature={FLAG}", "-e", "release_confirm=production")
+    assert refused.code == 2, refused.output
+    assert "feature: a store has the set as a whole" in told(refused) and "confirm: missing" in told(refused)
+
+    done = flow.run("reconcile_features", "-e", "release_by=anna", "--limit", "management")
+    assert done.code == 0, done.output
+    assert flag_calls(done, "actor", "reason", "name") == [("reconcile", "anna", "reconcile_features.yml", "the-set")]
+    assert "the-set: revision 7" in told(done) and flow.the_set() == before
+    away = flow.run("reconcile_features", faults={"fleet": {"stores_away": ["fleet"]}})
+    assert away.code == 2, away.output
+    assert "fleet: the API server is away" in told(away)
 
 
 def test_status_shows_every_feature_and_what_differs(flow: FeatureFlow) -> None:

@@ -116,6 +116,9 @@ def test_a_region_that_fails_with_the_flags_on_has_them_back_before_the_regions(
     way_back = ["flag_set undo", "k8s_traffic restored", "k8s_revision restored"]
     assert order(done)[-4:] == ["release_journal decided", *way_back]
     assert "the release was taken back: ap-northeast-1: core-api error rate is 20 %" in told(done)
+    # It has changed nothing in the end.
+    assert flow.fleet()["revisions"]["2"]["outcome"] == "taken_back"
+    assert "flags" not in flow.fleet()["revisions"]["2"]
 
 
 def test_a_region_that_fails_before_has_no_flags_to_take_back(flow: FlagReleaseFlow) -> None:
@@ -137,18 +140,42 @@ def test_flags_that_cannot_be_set_take_the_release_back(flow: FlagReleaseFlow) -
     ("wanted", "said"),
     [
         ({"margin": True}, "flags: there is no flag margin; make it with action set"),
-        ({"new_fees": True}, "new_fees was killed by ben (it loses money); nothing was written. Restore it first"),
         ("margin_trading", "release_flags: 'margin_trading' is no mapping; name each flag and what it becomes"),
     ],
 )
 def test_flags_that_are_refused_are_refused_before_the_first_write(
     flow: FlagReleaseFlow, wanted: t.Any, said: str
 ) -> None:
-    flow.the_set(killed={"new_fees": {"actor": "ben", "reason": "it loses money", "at": 1.0}})
     done = flow.run(*V2, "-e", json.dumps({"release_flags": wanted}))
     assert done.code == 2, done.output
     assert f"the release was refused: {said}" in told(done).replace("refused: us-east-1: ", "refused: ")
     assert not [call for call in done.calls if call["state"] in ("opened", "applied")]
+
+
+def test_a_killed_flag_stays_killed_and_the_release_goes_on(flow: FlagReleaseFlow) -> None:
+    flow.the_set(killed={"new_fees": {"actor": "ben", "reason": "it loses money", "at": 1.0}})
+    passed = "new_fees: was killed by ben (it loses money) and stays killed, so it is passed over; restore_feature.yml"
+    checked = flow.run(*V2, *ON, "--check")
+    assert checked.code == 0, checked.output
+    assert f"warning: {passed}" in told(checked)
+
+    done = flow.run(*V2, *ON)
+    assert done.code == 0, done.output
+    assert set(done.versions().values()) == {"v2"}
+    assert flow.on() == ("on", "off") and flow.the_set()["killed"].keys() == {"new_fees"}
+    # Before the first write, and where the others are set.
+    assert f"warning: release_flags: {passed}" in told(done)
+    assert told(done).count(passed) == 2, told(done)
+    assert flow.fleet()["revisions"]["2"]["flags"] == {FLAG: "off -> on for everybody"}
+
+
+def test_a_flag_that_is_killed_while_the_release_goes_on_takes_nothing_back(flow: FlagReleaseFlow) -> None:
+    """The check before the first write has not seen it."""
+    killed = {"new_fees": {"actor": "ben", "reason": "it loses money", "at": 1.0}}
+    done = flow.run(*V2, *ON, faults={"fleet": {"killed_before": {"apply": killed}}})
+    assert done.code == 0, done.output
+    assert set(done.versions().values()) == {"v2"} and flow.on() == ("on", "off")
+    assert "new_fees: was killed by ben (it loses money) and stays killed, so it is passed over" in told(done)
 
 
 def test_a_part_of_the_regions_gets_no_flags_and_that_is_told(flow: FlagReleaseFlow) -> None:
@@ -156,6 +183,24 @@ def test_a_part_of_the_regions_gets_no_flags_and_that_is_told(flow: FlagReleaseF
     assert done.code == 0, done.output
     assert (flag_calls(done), flow.on()) == ([], ("off", "off"))
     assert f"release_flags: they are not set, because this deploy goes without {EU}, {AP}" in told(done)
+
+
+def test_a_deploy_without_a_region_sets_none_because_it_may_come_back_with_the_old_version(
+    flow: FlagReleaseFlow,
+) -> None:
+    away = ("-e", f"without={EU}")
+    checked = flow.run(*V2, *ON, *away, "--check")
+    assert checked.code == 0, checked.output
+    sentence = f"release_flags: they are not set, because this deploy goes without {EU}; toggle_feature.yml"
+    assert sentence in told(checked) and "it would be: margin_trading" not in told(checked)
+    done = flow.run(*V2, *ON, *away)
+    assert done.code == 0, done.output
+    assert done.versions() == {US: "v2", EU: "v1", AP: "v2"}
+    assert (flag_calls(done), flow.on()) == ([], ("off", "off")) and sentence in told(done)
+    # Once it is back the same deploy brings the version there, and the flags after it.
+    again = flow.run(*V2, *ON)
+    assert again.code == 0, again.output
+    assert set(again.versions().values()) == {"v2"} and flow.on() == ("on", "on")
 
 
 def test_flags_that_do_not_go_back_keep_the_release_open_and_recover_goes_on(flow: FlagReleaseFlow) -> None:
@@ -186,6 +231,7 @@ def test_a_playbook_that_was_killed_has_its_flags_taken_back_first(flow: FlagRel
     assert set(done.versions().values()) == {"v1"}
     assert flow.on() == ("off", "off")
     assert order(done)[0] == "flag_set undo"
+    assert "flags" not in flow.fleet()["revisions"]["2"]
 
 
 def test_a_release_that_a_recovery_keeps_has_its_flags_kept_and_recorded(flow: FlagReleaseFlow) -> None:
@@ -194,7 +240,19 @@ def test_a_release_that_a_recovery_keeps_has_its_flags_kept_and_recorded(flow: F
     done = flow.run("recover")
     assert done.code == 0, done.output
     assert flow.on() == ("on", "on") and order(done)[-1] == "flag_set reconcile"
-    assert flow.fleet()["revisions"]["2"]["document"]["flags"]["revision"] == 8
+    recorded = flow.fleet()["revisions"]["2"]
+    assert recorded["document"]["flags"]["revision"] == 8
+    assert recorded["flags"] == {FLAG: "off -> on for everybody", "new_fees": "off -> on for 25 %"}
+
+
+def test_flags_that_cannot_be_kept_now_are_recorded_all_the_same(flow: FlagReleaseFlow) -> None:
+    assert flow.run(*V2, *ON).code == 0
+    reopen(flow, *REGIONS, decision="keep")
+    done = flow.run("recover", faults={"fleet": {"flags": {"reconcile": "fleet: the API server is away"}}})
+    assert done.code == 0, done.output
+    assert "warning: the flags: fleet: the API server is away" in told(done)
+    recorded = flow.fleet()["revisions"]["2"]
+    assert (recorded["document"]["flags"]["revision"], recorded["flags"][FLAG]) == (8, "off -> on for everybody")
 
 
 def test_flags_of_a_deploy_that_changes_nothing_are_told(flow: FlagReleaseFlow) -> None:

@@ -149,7 +149,12 @@ class FlagSync(sync_pb2_grpc.FlagSyncServiceServicer):
             self._news.set()
             self._news = asyncio.Event()
         served = self._served
-        self._say(f"serving revision {served.revision}, {len(served.kills)} killed" if served else "Redis has no flags")
+        if served is None:
+            self._say("Redis has no flags; none is served")
+            return
+        what = f"revision {served.revision}, {len(served.kills)} killed"
+        lost = "Redis has no flags any more; what is served stays: "
+        self._say(f"{lost}{what}" if document is None else f"serving {what}")
 
     def _say(self, text: str) -> None:
         """Once, until something else is to be said."""

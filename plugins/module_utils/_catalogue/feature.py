@@ -39,14 +39,16 @@ _Read = t.TypeVar("_Read")
 def feature_request(request: Mapping[str, t.Any]) -> JsonObject:
     """The request with real types, and its `problems`, one sentence each, naming the option.
 
-    `kind` is toggle, restore, rollout or status. `feature`, `value`, `steps`, `hold_s`, `reshuffle` and `reason` are as
-    they were given; `flags` is what the inventory says of its set; `play` has the regions of this run. `action` is that
-    of flag_set, with `value` or `percent` for it.
+    `kind` is toggle, restore, rollout, reconcile or status. `feature`, `value`, `steps`, `hold_s`, `reshuffle` and
+    `reason` are as they were given; `flags` is what the inventory says of its set; `play` has the regions of this run.
+    `action` is that of flag_set, with `value` or `percent` for it.
     """
     kind, problems = str(request["kind"]), set_problems(request.get("flags"))
     flags = names(request.get("feature"))
-    if not flags and kind != "status":
+    if not flags and kind not in ("reconcile", "status"):
         problems.append("feature: missing; say which one with -e feature=NAME.")
+    if flags and kind == "reconcile":
+        problems.append("feature: a store has the set as a whole, and is repaired as a whole; leave it out.")
     if kind == "rollout" and len(flags) > 1:
         problems.append(f"feature: a rollout has one, and {', '.join(flags)} are {len(flags)}; name one.")
     if kind == "rollout" and not request.get("play"):
@@ -62,6 +64,7 @@ def feature_request(request: Mapping[str, t.Any]) -> JsonObject:
         problems.append(f"hold_s: {request['hold_s']!r} is no number of seconds.")
     if kind != "status":
         problems += confirm_problems({**request, "kind": "change of flags"})
+    playbook = "reconcile_features.yml" if kind == "reconcile" else f"{kind}_feature.yml"
     told = {"toggle": f": value={text_of(request.get('value'))}", "rollout": f": {percents(steps)}"}.get(kind, "")
     whole = isinstance(value, bool)
     return {
@@ -73,7 +76,7 @@ def feature_request(request: Mapping[str, t.Any]) -> JsonObject:
         "steps": steps,
         "hold_s": number(hold_s or 0.0),
         "reshuffle": _read(problems, "reshuffle", switch, request.get("reshuffle"), False),
-        "reason": text_of(request.get("reason")) or f"{kind}_feature.yml{told}",
+        "reason": text_of(request.get("reason")) or f"{playbook}{told}",
     }
 
 
@@ -97,15 +100,20 @@ def set_problems(flags: t.Any) -> list[str]:
 def feature_lines(done: Mapping[str, t.Any], flags: Sequence[str], check_mode: bool = False) -> list[str]:
     """What became of these flags, and what a person has to know of the stores."""
     both, killed = done.get("flags") or {}, done.get("killed") or {}
+    kept = {flag: one for flag in flags for one in done.get("kept") or [] if one.startswith(f"{flag}: ")}
     lines = ["check mode, nothing was written; it would be:"] if check_mode else []
     for flag in flags:
         change = both.get(flag)
         if change is None:
-            lines.append(f"{flag}: killed, and stays it" if flag in killed else f"{flag}: is so already")
+            as_it_was = "killed, and stays it" if flag in killed else "is so already"
+            lines.append(f"warning: {kept[flag]}" if flag in kept else f"{flag}: {as_it_was}")
             continue
         was, now = (clients_get(change[side]) if change[side] else "not there" for side in ("before", "after"))
         lines.append(f"{flag}: {was} -> {now}{_movers((done.get('moves') or {}).get(flag))}")
-    return [*lines, str(done.get("reason") or ""), *_store_lines(done)]
+    lines.append(str(done.get("reason") or ""))
+    if check_mode and done.get("differing"):
+        lines.append(f"would be repaired: {', '.join(done['differing'])}")
+    return lines + _store_lines(done)
 
 
 def kill_lines(killed: Mapping[str, t.Any], flags: Sequence[str], check_mode: bool = False) -> list[str]:
@@ -157,7 +165,11 @@ def status_table(status: Mapping[str, t.Any], history: Mapping[str, t.Any], flag
         if one.get("was") != "same"
     ]
     if differ:
-        lines += ["", "stores that differ; the next change repairs those that answer:", *(f"  {one}" for one in differ)]
+        lines += [
+            "",
+            "stores that differ; reconcile_features.yml, or the next change, repairs those that answer:",
+            *(f"  {one}" for one in differ),
+        ]
     changes = history.get("history") or []
     if changes:
         head = ("when", "revision", "what", "flags", "who", "why")

@@ -9,6 +9,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.feature import set_problems
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.request import without_regions
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_rollout import clients_get
 
 
@@ -26,8 +27,11 @@ def flag_problems(request: Mapping[str, t.Any]) -> list[str]:
 
 
 def flag_warnings(request: Mapping[str, t.Any]) -> list[str]:
-    """What is allowed and hardly meant. A flag is for all regions, and some would have it without the version."""
-    missing = [region for region in request.get("hosts") or [] if region not in (request.get("regions") or [])]
+    """What is allowed and hardly meant. A flag is for all regions, and some would have it without the version: those
+    that `--limit` leaves out, and those that `without` names, whenever they are back."""
+    hosts = request.get("hosts") or []
+    left_out = without_regions(request.get("without"), hosts)
+    missing = [region for region in hosts if region in left_out or region not in (request.get("regions") or [])]
     if not missing or not request.get("release_flags") or request.get("kind") != "deploy":
         return []
     return [
@@ -39,6 +43,22 @@ def flag_warnings(request: Mapping[str, t.Any]) -> list[str]:
 def flag_changes(done: Mapping[str, t.Any]) -> dict[str, str]:
     """What a task of flag_set has changed, in words: `margin_trading: off -> on for everybody`."""
     return {
-        str(name): " -> ".join(clients_get(both[side]) if both[side] else "absent" for side in ("before", "after"))
+        str(name): " -> ".join(_in_words(both[side]) for side in ("before", "after"))
         for name, both in (done.get("flags") or {}).items()
     }
+
+
+def flags_of_release(past: Mapping[str, t.Any], release: str) -> dict[str, str]:
+    """What a release has changed in all, in the same words, out of the `history` that flag_set returned. What it has
+    taken back itself is no change."""
+    both: dict[str, tuple[str, str]] = {}
+    for one in reversed(past.get("history") or []):
+        if one.get("release") == release:
+            for name, sides in one["flags"].items():
+                before = both.get(name, (_in_words(sides["before"]), ""))[0]
+                both[str(name)] = before, _in_words(sides["after"])
+    return {name: f"{before} -> {after}" for name, (before, after) in sorted(both.items()) if before != after}
+
+
+def _in_words(flag: Mapping[str, t.Any] | None) -> str:
+    return clients_get(flag) if flag else "absent"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import typing as t
 from collections.abc import Mapping
 
@@ -16,6 +17,9 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.result 
 
 def run_module(module: AnsibleModule, run: Run, empty: Mapping[str, t.Any] | None = None) -> None:
     """Run, and leave as Ansible wants it."""
+    # What was imported stays to the end of this process: the collector need not look through it again and again, which
+    # takes 0.1 s at the end alone.
+    gc.freeze()
     result = execute(
         run,
         module.params,

@@ -74,6 +74,19 @@ def may_have_written(error: ReleaseError) -> bool:
     return error.kind in {"timeout", "unreachable", "server"} if error.unsure is None else error.unsure
 
 
+class TryLater(ReleaseError):
+    """A failure that may pass. `wait_s`: seconds that the system asks to wait before the next request."""
+
+    def __init__(self, message: str, *, kind: str, system: str, wait_s: float) -> None:
+        super().__init__(message, kind=kind, system=system, retriable=True)
+        self.wait_s = wait_s
+
+
+def asked_wait_s(error: ReleaseError) -> float:
+    """Seconds that the system asks to wait; 0 when it asks for nothing."""
+    return error.wait_s if isinstance(error, TryLater) else 0.0
+
+
 class LockLost(ReleaseError):
     """The lease is not ours any more, or the controller that holds it is gone: nothing may be written."""
 

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
@@ -42,6 +43,14 @@ class Reply(t.NamedTuple):
     headers: Mapping[str, str]
 
 
+class Streamed(t.NamedTuple):
+    """The head of an answer, and its body as it comes."""
+
+    status: int
+    headers: Mapping[str, str]
+    parts: Iterator[bytes]
+
+
 class HttpSession:
     """Keeps up to `connections` to each server. No retries, because whoever asks knows better when to ask again, and no
     redirects, because a token goes to one place. Raises ReleaseError without the library."""
@@ -64,8 +73,22 @@ class HttpSession:
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float
     ) -> Reply:
         """As `send`, for those who need the headers of the answer."""
+        found = bytearray()
+        with self.stream(method, url, body, headers, timeout_s) as answer:
+            for part in answer.parts:
+                found += part
+                if len(found) > _LARGEST_ANSWER:
+                    raise NoAnswer("the answer is too large", hopeless=True)
+        return Reply(answer.status, bytes(found), answer.headers)
+
+    @contextlib.contextmanager
+    def stream(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float
+    ) -> Iterator[Streamed]:
+        """An answer whose body is read part by part and may be of any size; all of it has to come in its time. What is
+        not read is given up. Raises NoAnswer, here and while the parts are read."""
         end = self._clock.monotonic() + timeout_s
-        try:
+        with _failing(timeout_s):
             answer = self._pool.request(
                 method,
                 url,
@@ -75,32 +98,37 @@ class HttpSession:
                 redirect=False,
                 preload_content=False,
             )
-            found = self._whole(answer, end, timeout_s)
-            answer.release_conn()
-        except urllib3.exceptions.SSLError as error:
-            raise NoAnswer(_plain(error), hopeless=True) from error
-        except urllib3.exceptions.NewConnectionError as error:
-            # In some versions a kind of time-out, which it is not: nobody listens, or there is no such host.
-            raise NoAnswer(_plain(error)) from error
-        except (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.ReadTimeoutError) as error:
-            raise NoAnswer(f"no answer within {timeout_s:g} s", timeout=True) from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise NoAnswer(_plain(error)) from error
-        return Reply(int(answer.status), found, dict(answer.headers))
+        try:
+            yield Streamed(int(answer.status), dict(answer.headers), self._parts(answer, end, timeout_s))
+        finally:
+            # Nothing happens to the connection of an answer that was read to its end: it is kept already.
+            answer.close()
 
-    def _whole(self, answer: t.Any, end: float, timeout_s: float) -> bytes:
-        found = bytearray()
-        # read1 comes back with what is there. The others wait for a full part, and a server that sends a byte now and
-        # then never reaches the time-out of one read (seen: 4 s at a limit of 0.5 s).
-        while part := answer.read1(65536):
-            found += part
-            if self._clock.monotonic() > end:
-                answer.close()
-                raise NoAnswer(f"no whole answer within {timeout_s:g} s", timeout=True)
-            if len(found) > _LARGEST_ANSWER:
-                answer.close()
-                raise NoAnswer("the answer is too large", hopeless=True)
-        return bytes(found)
+    def _parts(self, answer: t.Any, end: float, timeout_s: float) -> Iterator[bytes]:
+        with _failing(timeout_s):
+            # read1 comes back with what is there. The others wait for a full part, and a server that sends a byte now
+            # and then never reaches the time-out of one read (seen: 4 s at a limit of 0.5 s).
+            while part := answer.read1(65536):
+                yield part
+                if self._clock.monotonic() > end:
+                    raise NoAnswer(f"no whole answer within {timeout_s:g} s", timeout=True)
+        answer.release_conn()
+
+
+@contextlib.contextmanager
+def _failing(timeout_s: float) -> Iterator[None]:
+    """What the library raises, as why there is no answer."""
+    try:
+        yield
+    except urllib3.exceptions.SSLError as error:
+        raise NoAnswer(_plain(error), hopeless=True) from error
+    except urllib3.exceptions.NewConnectionError as error:
+        # In some versions a kind of time-out, which it is not: nobody listens, or there is no such host.
+        raise NoAnswer(_plain(error)) from error
+    except (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.ReadTimeoutError) as error:
+        raise NoAnswer(f"no answer within {timeout_s:g} s", timeout=True) from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise NoAnswer(_plain(error)) from error
 
 
 def _plain(error: Exception) -> str:

@@ -17,7 +17,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject, Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.seal import checksum
 
-Operation = t.Literal["apply", "set", "delete", "weights", "drain", "dns", "flags"]
+Operation = t.Literal["apply", "set", "delete", "weights", "drain", "dns", "flags", "models"]
 
 #: A ConfigMap takes 1 MiB with everything in it.
 LARGEST_DOCUMENT: t.Final = 900_000

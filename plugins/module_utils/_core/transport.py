@@ -98,12 +98,13 @@ class ClientTransport:
 
     The client reads a token file once and for ever. So an answer 401 makes a new client out of the kubeconfig, with
     whatever token, certificate or output of an exec plugin there is by then, and the request is sent again with it.
+
+    `connect` gives a client, and whether something renews its credential.
     """
 
-    def __init__(self, connect: Callable[[], t.Any], renews: bool = False) -> None:
-        self.renews = renews
+    def __init__(self, connect: Callable[[], tuple[t.Any, bool]]) -> None:
         self._connect = connect
-        self._client = connect()
+        self._client, self.renews = connect()
         self._renewed_at = -_RENEWAL_PAUSE_S
         self._lock = threading.Lock()
 
@@ -159,7 +160,7 @@ class ClientTransport:
             if time.monotonic() < self._renewed_at + _RENEWAL_PAUSE_S:
                 return False
             try:
-                client = self._connect()
+                client, renews = self._connect()
             except Exception:
                 # Half a file raises whatever PyYAML and the look into it raise; the next 401 reads it again.
                 return False
@@ -168,7 +169,7 @@ class ClientTransport:
             # An exec plugin that failed is only logged by the client, which would then ask as nobody.
             if self._client.configuration.api_key and not client.configuration.api_key:
                 return False
-            self._client = client
+            self._client, self.renews = client, renews
             return True
 
 
@@ -248,28 +249,35 @@ def open_transport(kubeconfig: str, context: str, region: str) -> Transport:
             system="controller",
             region=region,
         )
-    return ClientTransport(lambda: _client(kubeconfig, context, region), _renews(kubeconfig, context, region))
+    return ClientTransport(lambda: _client(kubeconfig, context, region))
 
 
-def _client(kubeconfig: str, context: str, region: str) -> t.Any:
+def _client(kubeconfig: str, context: str, region: str) -> tuple[t.Any, bool]:
+    """A client, and whether something renews its credential. The file is parsed once, which takes a while in YAML."""
+    merger, entries = _entries(kubeconfig, region)
+    renews = _renews(entries, kubeconfig, context, region)
     configuration = Configuration()
     with tempfile.TemporaryDirectory(prefix="pincex-") as folder:
         try:
-            kube_config.load_kube_config(
-                config_file=kubeconfig, context=context, client_configuration=configuration, temp_file_path=folder
-            )
+            # As load_kube_config does it, which would read the file again.
+            kube_config.KubeConfigLoader(
+                merger.config,
+                active_context=context,
+                config_base_path=None,
+                config_persister=merger.save_changes,
+                temp_file_path=folder,
+            ).load_and_set(configuration)
             client = ApiClient(configuration)
             _settle_tls(client, configuration)
         except (ConfigException, OSError, ValueError) as error:
             raise OptionError(
                 "kubeconfig", f"context {context} of {kubeconfig} is not usable: {_first_line(error)}", region=region
             ) from error
-    return client
+    return client, renews
 
 
-def _renews(kubeconfig: str, context: str, region: str) -> bool:
+def _renews(entries: Mapping[str, list[dict[str, t.Any]]], kubeconfig: str, context: str, region: str) -> bool:
     """Whether the user of a context has a credential that something renews. Raises OptionError without that context."""
-    entries = _entries(kubeconfig, region)
     contexts = {str(entry["name"]): entry.get("context") or {} for entry in entries["contexts"]}
     if context not in contexts:
         known = ", ".join(contexts)
@@ -278,14 +286,16 @@ def _renews(kubeconfig: str, context: str, region: str) -> bool:
     return any(user and _RENEWED & user.keys() for user in users)
 
 
-def _entries(kubeconfig: str, region: str) -> dict[str, list[dict[str, t.Any]]]:
-    """All contexts and users. A file without a current context is fine, because none is ever taken by itself."""
+def _entries(kubeconfig: str, region: str) -> tuple[t.Any, dict[str, list[dict[str, t.Any]]]]:
+    """The library's view of a kubeconfig, and all contexts and users in it. A file without a current context is fine,
+    because none is ever taken by itself."""
     paths = [pathlib.Path(path) for path in kubeconfig.split(os.pathsep) if path]
     if not any(path.exists() for path in paths):
         raise OptionError("kubeconfig", f"{kubeconfig} does not exist", region=region)
     try:
-        merged = kube_config.KubeConfigMerger(kubeconfig).config.value
-        return {
+        merger = kube_config.KubeConfigMerger(kubeconfig)
+        merged = merger.config.value
+        return merger, {
             "contexts": [dict(entry.value) for entry in merged["contexts"]],
             "users": [dict(entry.value) for entry in merged.get("users") or []],
         }

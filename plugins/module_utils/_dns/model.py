@@ -75,19 +75,6 @@ class Written:
     waits: bool
 
 
-class TryLater(ReleaseError):
-    """A failure that may pass. `wait_s`: seconds that the provider asks to wait before the next request."""
-
-    def __init__(self, message: str, *, kind: str, system: str, wait_s: float) -> None:
-        super().__init__(message, kind=kind, system=system, retriable=True)
-        self.wait_s = wait_s
-
-
-def asked_wait_s(error: ReleaseError) -> float:
-    """Seconds that the provider asks to wait; 0 when it asks for nothing."""
-    return error.wait_s if isinstance(error, TryLater) else 0.0
-
-
 class Broken(ReleaseError):
     """What is answered is not what was written; with `retriable` it is only not known yet. `back` takes it back."""
 

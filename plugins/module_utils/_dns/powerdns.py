@@ -24,6 +24,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock i
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
     OptionError,
     ReleaseError,
+    TryLater,
+    asked_wait_s,
     may_have_written,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.http import HttpSession, NoAnswer, Reply
@@ -34,10 +36,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model im
     Broken,
     JsonObject,
     Member,
-    TryLater,
     WeightedSet,
     Written,
-    asked_wait_s,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.resolver import Resolver
 

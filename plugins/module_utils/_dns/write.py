@@ -16,6 +16,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     LockLost,
     ReleaseError,
     Undone,
+    asked_wait_s,
     may_have_written,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
@@ -34,7 +35,6 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model im
     JsonObject,
     WeightedSet,
     Written,
-    asked_wait_s,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.task import Task
 

@@ -16,7 +16,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     OptionError,
     ReleaseError,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import STRATEGIC_PATCH, KubeApi
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject, Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_room import LARGEST_MAP, size
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.document import decode
@@ -81,15 +81,16 @@ class ConfigMapStore:
         self._must_fit(texts)
         for page in pages:
             if page.revision != revision:
-                self._turn_page(page)
+                self._turn_page(page, there=True)
         data = {DOCUMENT_KEY: texts.document, _LEDGER_KEY: texts.ledger}
         if replacing.tag:
-            self._kube.patch(self._ref(self._map), {"metadata": {"resourceVersion": replacing.tag}, "data": data})
+            swap = {"metadata": {"resourceVersion": replacing.tag}, "data": data}
+            self._kube.patch(self._ref(self._map), swap, content_type=STRATEGIC_PATCH)
         else:
             self._create(self._map, data, {})
         for page in pages:
             if page.revision == revision:
-                self._turn_page(page)
+                self._turn_page(page, there=False)
                 if revision > KEPT_REVISIONS:
                     self._kube.delete(self._ref(self._page_name(revision - KEPT_REVISIONS)))
 
@@ -123,11 +124,14 @@ class ConfigMapStore:
                 region=self.name,
             )
 
-    def _turn_page(self, page: Page) -> None:
+    def _turn_page(self, page: Page, *, there: bool) -> None:
+        """`there`: it should be there already, and is looked for before it is sent."""
         name, data = self._page_name(page.revision), {_PAGE_KEY: page.text}
-        if self._create_once(name, data, {_HISTORY_LABEL: self._map}):
-            return
-        found = self._kube.get(self._ref(name))
+        found = self._kube.get(self._ref(name)) if there else None
+        if found is None:
+            if self._create_once(name, data, {_HISTORY_LABEL: self._map}):
+                return
+            found = self._kube.get(self._ref(name))
         if found is not None and found.get("data") != data:
             # Of another past, from before the cluster or a store came back from a backup.
             self._kube.delete(self._ref(name), uid=str(found["metadata"]["uid"]))

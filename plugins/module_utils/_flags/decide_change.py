@@ -43,7 +43,7 @@ def existing(state: State, name: str) -> JsonObject:
     `refused` when it is killed: a kill ends by a named restore and by nothing else."""
     if name not in state.flags:
         raise OptionError("flags", f"there is no flag {name}; make it with action set")
-    refuse_killed(state, name)
+    _refuse_killed(state, name)
     return state.flags[name]
 
 
@@ -150,7 +150,7 @@ def next_state(
     return dataclasses.replace(state, revision=revision, flags=flags, record=record, past=grown(past, revision, digest))
 
 
-def refuse_killed(state: State, name: str) -> None:
+def _refuse_killed(state: State, name: str) -> None:
     """Raise ReleaseError of kind `refused` for a flag that is killed."""
     kill = dead(state.kills).get(name)
     if kill is not None:

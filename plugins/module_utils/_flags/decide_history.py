@@ -25,11 +25,19 @@ def history(records: Iterable[Record], kills: Kills, limit: int) -> list[JsonObj
         for one in numbered.values()
     ]
     found += [(one.stamp, _switched("kill", one.flag, one.stamp)) for one in kills.killed.values()]
-    # One restore ends all kills of a flag that it knows.
-    ended = {(kills.killed[name].flag, stamp) for name, stamp in kills.restored.items() if name in kills.killed}
-    found += [(stamp, _switched("restore", flag, stamp)) for flag, stamp in ended]
+    found += [(stamp, _switched("restore", flag, stamp)) for flag, stamp in _restores(kills)]
     ordered = sorted(found, key=lambda one: (one[0].at, one[1]["revision"] or 0, one[1]["action"]), reverse=True)
     return [told for _stamp, told in ordered[:limit]]
+
+
+def _restores(kills: Kills) -> set[tuple[str, Stamp]]:
+    """One ends all kills of a flag that it knows. What a later kill has replaced, by its own stamp, nobody has
+    restored."""
+    made: dict[tuple[str, Stamp], set[str]] = {}
+    for one in kills.killed.values():
+        made.setdefault((one.flag, one.stamp), set()).add(one.id)
+    ended = [(kills.killed[name], stamp) for name, stamp in kills.restored.items() if name in kills.killed]
+    return {(one.flag, stamp) for one, stamp in ended if made.get((one.flag, stamp), set()) <= {one.id}}
 
 
 def _switched(action: str, flag: str, stamp: Stamp) -> JsonObject:

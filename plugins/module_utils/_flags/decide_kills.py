@@ -70,6 +70,21 @@ def kill(kills: Kills, flags: Iterable[str], stamp: Stamp, new_id: Callable[[str
     return dataclasses.replace(kills, killed={**kills.killed, **{one.id: one for one in new}})
 
 
+def kill_again(kills: Kills, new: Iterable[Kill]) -> Kills:
+    """With these kills, each in the place of those of its flag that live, which are ended by its stamp. A store that is
+    away may know of a restore of these and of none of a new one; and however often somebody kills a flag meanwhile, one
+    kill of it lives."""
+    new = list(new)
+    ended = {
+        one.id: again.stamp
+        for again in new
+        for one in kills.killed.values()
+        if one.flag == again.flag and one.id not in kills.restored
+    }
+    killed = {**kills.killed, **{one.id: one for one in new}}
+    return _remembered(Kills(killed, {**kills.restored, **ended}))
+
+
 def restore(kills: Kills, flags: Iterable[str], stamp: Stamp) -> Kills:
     """With every kill of these flags that is in the set restored. One that is found later in another store is not."""
     names = set(flags)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_kills import merge
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.document import Read, content_sha
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import State
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import Flags, State
 
 #: same: nothing to write. empty: nothing is there. behind: an old revision, or one without some kills. conflict:
 #: content that the set never had at that revision. edited: not as it was written. ahead: newer than the goal. newer: a
@@ -67,7 +67,7 @@ def fit(read: Read, goal: State) -> Fit:
     state = read.state
     if state is None:
         return Fit("empty", "it has no flag set yet") if goal != State() else Fit("same", "")
-    differs = _differing(state, goal)
+    differs = differing(state.flags, goal.flags)
     if read.problem:
         return Fit("newer" if read.newer else "edited", read.problem, not read.newer, differs)
     if state.revision > goal.revision:
@@ -85,6 +85,8 @@ def fit(read: Read, goal: State) -> Fit:
     return Fit("behind", reason, False, differs)
 
 
-def _differing(state: State, goal: State) -> tuple[str, ...]:
-    names = {*state.flags, *goal.flags}
-    return tuple(sorted(name for name in names if state.flags.get(name) != goal.flags.get(name)))
+def differing(some: Flags, others: Flags) -> tuple[str, ...]:
+    """The flags whose definitions are not the same, sorted."""
+    pairs = ((name, some.get(name), others.get(name)) for name in {*some, *others})
+    # Most definitions of a large set are the same objects, which a comparison of mappings would look into.
+    return tuple(sorted(name for name, one, other in pairs if one is not other and one != other))

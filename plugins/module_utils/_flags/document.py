@@ -54,6 +54,8 @@ _TOP: t.Final = frozenset({"$schema", "metadata", "flags"})
 #: Held while one is decoded: threads that have the same texts wait for the first one's answer.
 _DECODING: t.Final = threading.Lock()
 
+Kept = t.TypeVar("Kept")
+
 
 @dataclasses.dataclass(frozen=True)
 class Read:
@@ -70,8 +72,8 @@ class Read:
 
 
 def content_sha(flags: Flags) -> str:
-    """SHA-256 of the wanted definitions, whatever the order of their keys. Counted once for the same mapping, which
-    nobody may change in place: a task asks a dozen times, and a set may be a megabyte."""
+    """SHA-256 of the wanted definitions, whatever the order of their keys. As texts and pages it is made once for the
+    same mapping, which nobody may change in place: a task asks a dozen times, and a set may be a megabyte."""
     return _sha_of(_Same(flags))
 
 
@@ -82,20 +84,33 @@ def texts_sha(texts: Texts) -> str:
 
 def encode(state: State, flag_set: str, edited: Read | None = None) -> Texts:
     """The texts of a state. That of an `edited` store with more kills gets no SHA-256, so that it is read as edited
-    still, and keeps what its clients need besides the flags."""
-    killed = dead(state.kills)
+    still, and keeps what its clients need besides the flags. Made once for the same state."""
+    if edited is None:
+        return _texts_of(_Same(state), flag_set)
+    return _encoded(state, flag_set, edited)
+
+
+def _encoded(state: State, flag_set: str, edited: Read | None) -> Texts:
     document = {**(edited.more if edited is not None else {}), **_document(state, flag_set)}
     ledger = {
         "schema": SCHEMA,
         "set": flag_set,
         "revision": state.revision,
         "sha256": content_sha(state.flags) if edited is None else "",
-        "stash": pack({name: state.flags[name] for name in killed if name in state.flags}),
+        "stash": _stash(state),
         "kills": kills_text(state.kills),
         "record": _record_json(state.record) if state.record is not None else None,
         "past": {str(number): digest for number, digest in sorted(state.past.items())},
     }
     return Texts(_compact(document), summed(ledger))
+
+
+def _stash(state: State) -> str:
+    """The definitions of killed flags as they are without the kill."""
+    killed = dead(state.kills)
+    if killed.keys() >= state.flags.keys():
+        return _packed(_Same(state.flags))
+    return pack({name: state.flags[name] for name in killed if name in state.flags})
 
 
 def decode(texts: Texts) -> Read:
@@ -110,28 +125,25 @@ def _decode(texts: Texts) -> Read:
     if not texts.document and not texts.ledger:
         return Read(None)
     found = _found(texts.document)
-    told = _told(found)
     if not texts.ledger:
-        return Read(told, found.problem or "it has no ledger", found.flag_set, more=found.more)
+        return Read(_told(found), found.problem or "it has no ledger", found.flag_set, more=found.more)
     ledger = ledger_of(texts.ledger)
     flag_set = ledger.flag_set or found.flag_set
     if ledger.newer:
-        told = dataclasses.replace(told, revision=max(told.revision, ledger.revision))
+        told = dataclasses.replace(_told(found), revision=max(found.version, ledger.revision))
         return Read(_with(told, ledger.kills), "a newer version of this collection wrote it", flag_set, newer=True)
     state, problem = _state_of(ledger.fields, found.flags) if ledger.intact else None, found.problem
     if state is None:
-        state, problem = _with(told, ledger.kills), problem or "its ledger cannot be read"
+        state, problem = _with(_told(found), ledger.kills), problem or "its ledger cannot be read"
     elif not problem and not _is_as_written(state, found.text, ledger):
         problem = "somebody else has edited its document"
     return Read(state, problem, flag_set, more=found.more)
 
 
 def page_of(state: State) -> Page | None:
-    """The page of a state's revision for the history; None for content that was not made here."""
-    if state.record is None:
-        return None
-    text = summed({"schema": SCHEMA, **_record_json(state.record), "flags": pack(state.flags)})
-    return Page(state.revision, text)
+    """The page of a state's revision for the history; None for content that was not made here. Made once for the same
+    state."""
+    return _page_of(_Same(state))
 
 
 def page_record(page: Page) -> Record:
@@ -271,22 +283,41 @@ def _record_of(found: Mapping[str, t.Any]) -> Record:
     )
 
 
-class _Same:
-    """A mapping that equals itself alone. Whoever remembers it keeps it alive, so that no other one gets its id."""
+class _Same(t.Generic[Kept]):
+    """A value that equals itself alone. Whoever remembers it keeps it alive, so that no other one gets its id."""
 
-    def __init__(self, flags: Flags) -> None:
-        self.flags = flags
+    def __init__(self, value: Kept) -> None:
+        self.value = value
 
     def __hash__(self) -> int:
-        return id(self.flags)
+        return id(self.value)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.flags is other.flags
+        return isinstance(other, _Same) and self.value is other.value
 
 
 @functools.lru_cache(maxsize=8)
-def _sha_of(same: _Same) -> str:
-    return hashlib.sha256(_compact(same.flags).encode()).hexdigest()
+def _sha_of(same: _Same[Flags]) -> str:
+    return hashlib.sha256(_compact(same.value).encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=4)
+def _packed(same: _Same[Flags]) -> str:
+    return pack(same.value)
+
+
+@functools.lru_cache(maxsize=4)
+def _texts_of(same: _Same[State], flag_set: str) -> Texts:
+    return _encoded(same.value, flag_set, None)
+
+
+@functools.lru_cache(maxsize=4)
+def _page_of(same: _Same[State]) -> Page | None:
+    state = same.value
+    if state.record is None:
+        return None
+    text = summed({"schema": SCHEMA, **_record_json(state.record), "flags": _packed(_Same(state.flags))})
+    return Page(state.revision, text)
 
 
 def _compact(value: t.Any) -> str:

@@ -11,13 +11,12 @@ import errno
 import fcntl
 import os
 import pathlib
-import tempfile
-import time
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.files import put
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.document import decode, texts_sha
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import (
     KEPT_REVISIONS,
@@ -107,29 +106,9 @@ class FileStore:
         return self._history / f"{revision}.json"
 
     def _put(self, path: pathlib.Path, text: str) -> None:
-        """Whole or not at all, and still there after a loss of power. The time of the file always grows."""
+        """Whole or not at all, and its time always grows."""
         path.parent.mkdir(exist_ok=True)
-        old = path.stat() if path.exists() else None
-        number, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = pathlib.Path(made)
-        try:
-            with os.fdopen(number, "wb") as file:
-                file.write(text.encode())
-                file.flush()
-                os.fchmod(file.fileno(), old.st_mode & 0o777 if old is not None else 0o644)
-                os.fsync(file.fileno())
-            if old is not None:
-                at = max(time.time_ns(), old.st_mtime_ns + _LATER_NS)
-                os.utime(temporary, ns=(at, at))
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        put(path, text.encode(), _LATER_NS)
 
     @contextlib.contextmanager
     def _turn(self, file: int, how: int) -> Iterator[None]:

@@ -20,7 +20,12 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.bring 
     read_set,
     reads,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_kills import dead, kill, restore
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_kills import (
+    dead,
+    kill,
+    kill_again,
+    restore,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_merge import Fit, merged
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.document import Read, encode
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import (
@@ -131,11 +136,10 @@ def _kill_in(task: Task, store: Store, wanted: Mapping[str, Kill], anew: bool = 
             ]
             if state is None or not mine or task.check_mode:
                 return Outcome(store, first, read, written, None, lost)
-            killed = Kills({**state.kills.killed, **{one.id: one for one in mine}}, state.kills.restored)
             if read.problem:
                 lost = (*lost, keep(store, held, Fit("edited", read.problem, True)))
             written = True
-            after = dataclasses.replace(state, kills=killed)
+            after = dataclasses.replace(state, kills=kill_again(state.kills, mine))
             # What somebody has edited stays known as that.
             texts = encode(after, task.options.name, edited=read) if read.problem else task.texts(after)
             store.write(texts, after.revision, held, [])

@@ -67,15 +67,19 @@ def _problems(task: Task, after: State, flags: Mapping[str, JsonObject], outcome
     texts = task.texts(after) if task.check_mode else _read_back(task, outcomes)
     if texts is None:
         return []
-    read, there = decode(texts), _published(texts)
-    # A kill is one whatever it kills.
-    killed = dead(after.kills).keys() & (dead(read.state.kills).keys() if read.state is not None else set())
+    there, kills = _published(texts), dead(after.kills)
+    # A kill is one whatever it kills. Without any, a large set needs no second look.
+    state = decode(texts).state if kills else None
+    killed = kills.keys() & (dead(state.kills).keys() if state is not None else set())
     mine = {name: there[name] for name in flags if name in there and (there[name] == flags[name] or name in killed)}
     others = flags.keys() - mine.keys()
-    if others and read.problem:
-        return [f"{', '.join(sorted(others))}: what was read back is not what was written: {read.problem}"]
+    problem = decode(texts).problem if others else ""
+    if problem:
+        return [f"{', '.join(sorted(others))}: what was read back is not what was written: {problem}"]
     _warn_of(task, others, "somebody else has changed it meanwhile")
-    expectations = {name: expected(flag, _asked(task, after, name)) for name, flag in mine.items()}
+    expectations = {
+        name: expected(_defined(task, after, name) or flag, _asked(task, after, name)) for name, flag in mine.items()
+    }
     users = users_for(expectations, task.options.users)
     questions = [Question(name, kind_of(flag), users[name]) for name, flag in mine.items()]
     answers = Evaluator().ask(texts.document, questions, lambda: task.clock.monotonic() < task.end)
@@ -116,6 +120,14 @@ def _asked(task: Task, after: State, name: str) -> Asked:
         return wanted if isinstance(wanted, bool | Decimal) else None
     given: dict[str, Asked] = {"toggle": options.value, "rollout": options.percent, "ab": options.weights}
     return given.get(options.action) if name in options.flags else None
+
+
+def _defined(task: Task, after: State, name: str) -> JsonObject | None:
+    """The definition that the action was given for a flag; None where it was given none, or the flag is killed."""
+    options = task.options
+    given: Mapping[str, t.Any] = options.wanted if options.action == "apply" else options.definitions
+    whole = given.get(name) if name not in dead(after.kills) else None
+    return whole if isinstance(whole, dict) else None
 
 
 def _warn_of(task: Task, names: t.AbstractSet[str], why: str) -> None:

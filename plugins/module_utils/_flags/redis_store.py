@@ -17,17 +17,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.redis_link import (
+    Commands,
+    connect,
+    link_of,
+    trouble,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import (
     KEPT_REVISIONS,
     Held,
     Page,
     Texts,
-)
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.redis_link import (
-    Commands,
-    connect,
-    link_of,
-    trouble,
 )
 
 #: KEYS: document, ledger, revision, history. ARGV: the tag of what is replaced, the revision, document, ledger, the
@@ -65,7 +65,9 @@ class RedisStore:
     @classmethod
     def from_options(cls, options: Mapping[str, t.Any], _clock: Clock, patience_s: float) -> RedisStore:
         """Nothing is asked yet. Raises OptionError."""
-        return cls(options["name"], functools.partial(connect, link_of(options), patience_s), options["prefix"])
+        return cls(
+            options["name"], functools.partial(connect, link_of("stores", options), patience_s), options["prefix"]
+        )
 
     def read(self) -> Held:
         """Both texts by one command, so that they belong together."""

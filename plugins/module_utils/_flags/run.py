@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import typing as t
 from collections.abc import Mapping, Sequence
 
@@ -94,12 +95,15 @@ def _act(task: Task) -> None:
 
 def _change(task: Task) -> None:
     """A new revision, or only repairs when there is nothing new."""
-    must_be_provable(task)
     undone = steps_of_release(task) if task.options.action == "undo" and task.options.since is None else None
     if undone == []:
         task.end_with("pass", f"{task.options.name}: this release did not write it")
         return
-    seen = look_at_all(task)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        # The client takes as long to load as the stores take to answer.
+        provable = pool.submit(must_be_provable, task)
+        seen = look_at_all(task)
+    provable.result()
     fleet, others = seen[0], reads(seen[1:])
     error = fleet.error or unread(seen)
     if error is not None:
@@ -138,7 +142,9 @@ def _plan(task: Task, state: State) -> Mapping[str, JsonObject | None]:
     if options.action == "reconcile":
         return {}
     if options.action == "apply":
-        return applied(state, options.wanted, options.reshuffle)
+        found = applied(state, options.wanted, options.reshuffle)
+        task.told["kept"] = list(found.kept)
+        return found.definitions
     if options.action == "set":
         for name in options.definitions:
             if name in state.flags:
@@ -209,7 +215,8 @@ def _status(task: Task) -> None:
     elif differing:
         task.end_with(
             "fail",
-            f"{counted}; {', '.join(differing)} {'differs' if len(differing) == 1 else 'differ'}; run action reconcile",
+            f"{counted}; {', '.join(differing)} {'differs' if len(differing) == 1 else 'differ'}; run "
+            "reconcile_features.yml",
         )
     elif away:
         task.end_with("hold", f"{counted}; {_left(seen, 'does not answer')}")
@@ -267,9 +274,9 @@ def _finish(task: Task, before: State, after: State, outcomes: Sequence[Outcome]
     if len(away) == len(outcomes):
         first = next(one.error for one in outcomes if one.error is not None)
         raise first
-    left = [_left(outcomes, "has not got it yet; run action reconcile when it answers")] if away else []
+    left = [_left(outcomes, "has not got it yet; run reconcile_features.yml when it answers")] if away else []
     if not sound:
-        left.append("no store is as it was written, and their content is left as it is; run action reconcile")
+        left.append("no store is as it was written, and their content is left as it is; run reconcile_features.yml")
     if left:
         task.end_with("hold", "; ".join([what, *left]))
     else:

@@ -16,6 +16,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progres
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_buckets import moves
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_kills import dead, overlaid
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_merge import differing
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.document import content_sha, encode
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import (
     JsonObject,
@@ -65,7 +66,6 @@ class Task:
     check_mode: bool
     session: Session | None = None
     told: JsonObject = dataclasses.field(default_factory=dict)
-    _encoded: tuple[State, Texts] | None = None
 
     def __post_init__(self) -> None:
         self.told = {"changed": False, "diff": {"before": None, "after": None}, **copy.deepcopy(EMPTY_RESULT)}
@@ -85,11 +85,8 @@ class Task:
         return Stamp(self.clock.now(), options.actor or "unknown", options.reason or f"action {options.action}")
 
     def texts(self, state: State) -> Texts:
-        """A state as text, made once for all stores that get it."""
-        known = self._encoded
-        if known is None or known[0] is not state:
-            known = self._encoded = state, encode(state, self.options.name)
-        return known[1]
+        """A state as text, the same for all stores that get it."""
+        return encode(state, self.options.name)
 
     def pause(self, attempt: int) -> bool:
         """Wait a little before the next try, longer and less alike with each. False when the task has no time left."""
@@ -103,8 +100,7 @@ class Task:
     def tell(self, before: State, after: State) -> None:
         """What clients get before and after: the flags that differ, who changes sides, and what is killed."""
         old, new = (overlaid(state.flags, state.kills) for state in (before, after))
-        names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-        both = {name: {"before": old.get(name), "after": new.get(name)} for name in names}
+        both = {name: {"before": old.get(name), "after": new.get(name)} for name in differing(old, new)}
         self.told |= {
             "revision": {"before": before.revision, "after": after.revision},
             "sha256": {"before": content_sha(before.flags), "after": content_sha(after.flags)},

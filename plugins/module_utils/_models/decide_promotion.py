@@ -170,7 +170,7 @@ def _target(found: Registered, versions: Sequence[Version], wanted: Wanted) -> A
 
 
 def _promoted(now: Aliases, versions: Sequence[Version], wanted: Wanted) -> Aliases:
-    version = _named(versions, wanted.version)
+    version = named(versions, wanted.version)
     # A champion that is its own challenger would be compared with itself.
     challenger: Changes = {"challenger": None} if now.get("challenger") == version.number else {}
     if now.get("champion") == version.number:
@@ -188,7 +188,7 @@ def _rolled_back(found: Registered, versions: Sequence[Version], wanted: Wanted)
     if not wanted.version and _is_back(found):
         # The same task once more: it must not go back another time.
         return now
-    leaving = _named(versions, wanted.version).number if wanted.version else champion
+    leaving = named(versions, wanted.version).number if wanted.version else champion
     if leaving is not None and leaving == now.get("challenger") and leaving != champion:
         return _with(now, {"challenger": None})
     if leaving is not None and leaving != champion:
@@ -199,7 +199,7 @@ def _rolled_back(found: Registered, versions: Sequence[Version], wanted: Wanted)
         raise _refusal(
             f"there is nothing to go back to: {problem}; promote the version that shall serve", "nothing_before"
         )
-    _must_be_ready(_named(versions, back))
+    _must_be_ready(named(versions, back))
     changes: Changes = {"champion": back, "previous_champion": _before(found, back, leaving, versions)}
     if now.get("challenger") in (leaving, back):
         changes["challenger"] = None
@@ -209,7 +209,7 @@ def _rolled_back(found: Registered, versions: Sequence[Version], wanted: Wanted)
 def _challenged(now: Aliases, versions: Sequence[Version], wanted: Wanted) -> Aliases:
     if not wanted.version:
         return _with(now, {"challenger": None})
-    version = _named(versions, wanted.version)
+    version = named(versions, wanted.version)
     if version.number == now.get("challenger"):
         return now
     if version.number == now.get("champion"):
@@ -252,11 +252,11 @@ def _before(found: Registered, number: str, leaving: str, versions: Sequence[Ver
 def _number_of(wanted: Wanted, versions: Sequence[Version], origin: Aliases) -> str:
     """The version that the entry is about."""
     if wanted.version:
-        return _named(versions, wanted.version).number
+        return named(versions, wanted.version).number
     return origin["champion"] if wanted.action == "rolled_back" else ""
 
 
-def _named(versions: Sequence[Version], text: str) -> Version:
+def named(versions: Sequence[Version], text: str) -> Version:
     """By name, and where nothing has that name by number. Raises `not_found`, or `refused` where several have it."""
     found = [version for version in versions if version.name == text] or [
         version for version in versions if version.number == text
@@ -278,7 +278,7 @@ def _must_be_ready(version: Version) -> None:
 
 def _must_be_over(now: Aliases, versions: Sequence[Version], wanted: Wanted) -> None:
     champion = now.get("champion")
-    if wanted.over and (champion is None or _named(versions, wanted.over).number != champion):
+    if wanted.over and (champion is None or named(versions, wanted.over).number != champion):
         raise _refusal(
             f"champion is {_shown(champion)}, and version {wanted.version} was judged against {wanted.over}: compare "
             "it with the champion of now",

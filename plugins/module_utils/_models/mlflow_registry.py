@@ -18,7 +18,12 @@ import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
+    OptionError,
+    ReleaseError,
+    TryLater,
+    asked_wait_s,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.http import HttpSession, NoAnswer, Reply
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.pauses import Pauses, retry_after_s
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_promotion import in_order
@@ -28,7 +33,6 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.regis
     Note,
     Registered,
     Step,
-    TryLater,
     Version,
     entry_of,
 )
@@ -38,7 +42,8 @@ HISTORY_TAG: t.Final = "pincex.history."
 #: Of a version: what people and images call it.
 NAME_TAG: t.Final = "version"
 
-_REQUEST_S: t.Final = 5.0
+#: How long one request may take, where the options do not say.
+REQUEST_S: t.Final = 5.0
 _PAUSE_S: t.Final = 0.2
 _LONGEST_PAUSE_S: t.Final = 2.0
 #: Too little time for an answer: silence would say nothing about the server.
@@ -59,7 +64,7 @@ class Transport(t.Protocol):
 class MlflowRegistry:
     """The protocol Registry, see registry.py."""
 
-    name: t.Final = "mlflow"
+    name = "mlflow"
 
     def __init__(
         self,
@@ -72,28 +77,32 @@ class MlflowRegistry:
         self._token_file = options.get("token_file")
         self._username = options.get("username")
         self._password_file = options.get("password_file")
+        self._request_s = options.get("timeout_s") or REQUEST_S
         self._clock = clock
         self._api = api
         self._chance = chance
 
     @classmethod
     def from_options(cls, options: Mapping[str, t.Any], clock: Clock) -> MlflowRegistry:
-        """`options`: url, and where they are needed token_file, or username and password_file, and ca_cert. Nothing is
-        asked yet. Raises OptionError."""
+        """`options`: url, and where they are needed token_file, or username and password_file, ca_cert and timeout_s.
+        Nothing is asked yet. Raises OptionError."""
         parts = urllib.parse.urlsplit(options["url"])
         # In all of it: a password with a # or a / in it ends the host before the @, and would be told as one.
         if "@" in options["url"]:
-            raise OptionError("mlflow.url", "it holds a user; give username and password_file")
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
-            raise OptionError("mlflow.url", f"{options['url']} is not http:// or https:// with a host and a path")
+            raise OptionError("registry.url", "it holds a user; give username and password_file")
+        if parts.query or parts.fragment:
+            # A token stands there sometimes, so it is not told.
+            raise OptionError("registry.url", "it goes on after a ? or a #; give token_file where it needs a token")
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise OptionError("registry.url", f"{options['url']} is not http:// or https:// with a host and a path")
         if bool(options.get("username")) != bool(options.get("password_file")):
-            raise OptionError("mlflow.username", "username and password_file belong together; give both or none")
+            raise OptionError("registry.username", "username and password_file belong together; give both or none")
         if options.get("username") and options.get("token_file"):
-            raise OptionError("mlflow.token_file", "there is a username as well; give one of them")
+            raise OptionError("registry.token_file", "there is a username as well; give one of them")
         for name in ("token_file", "password_file", "ca_cert"):
             path = options.get(name)
             if path is not None and not pathlib.Path(path).is_file():
-                raise OptionError(f"mlflow.{name}", f"{path} is not a file")
+                raise OptionError(f"registry.{name}", f"{path} is not a file")
         return cls(options, clock, HttpSession(clock, ca_cert=options.get("ca_cert")))
 
     # -- Registry
@@ -144,14 +153,14 @@ class MlflowRegistry:
             try:
                 return self._once("GET", f"{what}?{urllib.parse.urlencode(asked)}", None, end)
             except ReleaseError as error:
-                pause_s = pauses.next(error.wait_s if isinstance(error, TryLater) else 0.0)
+                pause_s = pauses.next(asked_wait_s(error))
                 if not error.retriable or self._clock.monotonic() + pause_s + _SHORTEST_S > end:
                     raise
             self._clock.sleep(pause_s)
 
     def _once(self, method: str, what: str, body: Mapping[str, str] | None, end: float) -> JsonObject:
         """One try. Raises ReleaseError."""
-        left_s = min(_REQUEST_S, end - self._clock.monotonic())
+        left_s = min(self._request_s, end - self._clock.monotonic())
         if left_s < _SHORTEST_S:
             error = self._error("was not asked, because the time or the lock was about to end", "timeout", True)
             error.unsure = False
@@ -237,7 +246,7 @@ def _secret(option: str, path: str) -> str:
     try:
         text = pathlib.Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"mlflow.{option}", f"{path} cannot be read") from error
+        raise OptionError(f"registry.{option}", f"{path} cannot be read") from error
     if not text:
-        raise OptionError(f"mlflow.{option}", f"{path} is empty")
+        raise OptionError(f"registry.{option}", f"{path} is empty")
     return text

@@ -12,10 +12,14 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError, may_have_written
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
+    ReleaseError,
+    asked_wait_s,
+    may_have_written,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.pauses import Pauses
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_promotion import (
     Plan,
@@ -28,12 +32,14 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.regis
     Registered,
     Registry,
     Step,
-    TryLater,
+    names_of,
 )
 
 #: Asked immediately before every write, and every second of a pause. The time of the monotonic clock after which
 #: nothing may be sent, because the lock ends; infinite where there is none. What it raises ends the task.
 Guard = Callable[[], float]
+#: Called once before the first write, with what is about to be written. What it raises ends the task.
+Announce = Callable[[Plan], None]
 
 _PAUSE_S: t.Final = 0.2
 _LONGEST_PAUSE_S: t.Final = 2.0
@@ -42,7 +48,8 @@ _SLICE_S: t.Final = 1.0
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """`end`: of the monotonic clock. With `check_mode` nothing is written and `guard` is not asked."""
+    """`end`: of the monotonic clock. With `check_mode` nothing is written, and neither `guard` nor `announce` is
+    called."""
 
     registry: Registry
     model: str
@@ -50,16 +57,18 @@ class Job:
     end: float
     guard: Guard
     check_mode: bool = False
+    announce: Announce = lambda _planned: None
 
 
 @dataclasses.dataclass(frozen=True)
 class Done:
     """The aliases before and after. `changed`: whether anything was written, the end of an older entry included; in
-    check mode, whether it would have been."""
+    check mode, whether it would have been. `names`: what people call each version, by its number."""
 
     changed: bool
     before: Aliases
     after: Aliases
+    names: Mapping[str, str]
 
 
 def promote(job: Job, wanted: Wanted) -> Done:
@@ -67,22 +76,29 @@ def promote(job: Job, wanted: Wanted) -> Done:
 
     Raises ReleaseError: those of `decide_promotion.plan` and of the registry, `conflict` when somebody else has written
     in between, `read_back` when right after the last write, and what the guard raises. `partial` has `changed`,
-    `before`, and `after` as far as it is known.
+    `before`, `after` as far as it is known, and `names`.
     """
     found = job.registry.read(job.model, job.end)
     versions = job.registry.versions(job.model, job.end)
     planned = plan(found, versions, wanted, job.clock.now(), uuid.uuid4().hex[:12])
-    if not job.check_mode:
-        _carry_out(job, found, planned)
-    if planned.conflict:
-        written = bool(planned.steps) and not job.check_mode
-        raise _with_partial(_error(job, planned.conflict, "conflict"), written, planned, found)
-    return Done(bool(planned.steps), planned.before, planned.after)
+    names = names_of(versions)
+    try:
+        if not job.check_mode:
+            _carry_out(job, found, planned)
+        if planned.conflict:
+            written = bool(planned.steps) and not job.check_mode
+            raise _with_partial(_error(job, planned.conflict, "conflict"), written, planned, found)
+    except ReleaseError as error:
+        error.partial["names"] = names
+        raise
+    return Done(bool(planned.steps), planned.before, planned.after, names)
 
 
 def _carry_out(job: Job, found: Registered, planned: Plan) -> None:
     written = False
     try:
+        if planned.steps:
+            _announce(job, planned)
         for step in planned.steps:
             then = applied(found, step)
             _write(job, step, found, then)
@@ -118,10 +134,19 @@ def _write(job: Job, step: Step, now: Registered, then: Registered) -> None:
             return
         except ReleaseError as error:
             lost = lost or may_have_written(error)
-            pause_s = pauses.next(error.wait_s if isinstance(error, TryLater) else 0.0)
+            pause_s = pauses.next(asked_wait_s(error))
             error.unsure = lost
             if not error.retriable or job.clock.monotonic() + pause_s >= job.end:
                 raise
+
+
+def _announce(job: Job, planned: Plan) -> None:
+    try:
+        job.announce(planned)
+    except ReleaseError as error:
+        # Nothing was sent to the registry yet.
+        error.unsure = False
+        raise
 
 
 def _look(job: Job, end: float) -> Registered:

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 import typing as t
-from collections.abc import Mapping
-
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
+from collections.abc import Iterable, Mapping
 
 Alias = t.Literal["champion", "previous_champion", "challenger"]
 ALIASES: t.Final[tuple[Alias, ...]] = t.get_args(Alias)
@@ -34,6 +33,13 @@ class Version:
     number: str
     name: str = ""
     problem: str = ""
+
+
+def names_of(versions: Iterable[Version]) -> dict[str, str]:
+    """What people call each version, by its number: the number where it has no name, or shares it."""
+    found = list(versions)
+    times = collections.Counter(one.name for one in found)
+    return {one.number: one.name if one.name and times[one.name] == 1 else one.number for one in found}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,14 +106,6 @@ class Note:
 
 
 Step: t.TypeAlias = "Move | Note"
-
-
-class TryLater(ReleaseError):
-    """A failure that may pass. `wait_s`: seconds that the registry asks to wait before the next request."""
-
-    def __init__(self, message: str, *, kind: str, system: str, wait_s: float) -> None:
-        super().__init__(message, kind=kind, system=system, retriable=True)
-        self.wait_s = wait_s
 
 
 class Registry(t.Protocol):

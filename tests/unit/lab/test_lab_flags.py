@@ -9,6 +9,7 @@ import json
 import pathlib
 
 import pytest
+import redis
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.stores import MAP
 from flag_world import FlagWorld
 
@@ -30,6 +31,46 @@ def test_redis_takes_two_users_and_knows_no_password() -> None:
 def test_at_first_the_flags_are_what_the_exchange_does_without() -> None:
     found = {name: flag["defaultVariant"] == "on" for name, flag in json.loads(flags.document())["flags"].items()}
     assert found == DEFAULTS
+
+
+class Keys:
+    """A Redis that answers, unless it has an `error` to raise."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, str] = {}
+        self.error: redis.RedisError | None = None
+
+    def _answer(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def set(self, key: str, value: str, nx: bool) -> None:
+        self._answer()
+        assert nx
+        self.keys.setdefault(key, value)
+
+    def get(self, key: str) -> str | None:
+        self._answer()
+        return self.keys.get(key)
+
+
+@pytest.mark.parametrize("error", [redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError])
+def test_a_redis_that_does_not_answer_yet_is_asked_again(tmp_path: pathlib.Path, error: type[redis.RedisError]) -> None:
+    server = Keys()
+    server.error = error("not yet")
+    assert flags.defined(server, tmp_path / "defined") is None
+    assert not (tmp_path / "defined").exists()
+
+
+def test_the_first_flags_are_written_once_and_not_into_a_redis_that_was_emptied(tmp_path: pathlib.Path) -> None:
+    """It had kills, and clients would get their flags back. What the other stores have brings them."""
+    server, marker = Keys(), tmp_path / "defined"
+    for _time in range(2):
+        assert flags.defined(server, marker) is True
+        assert list(server.keys.values()) == [flags.document()]
+    server.keys.clear()
+    assert flags.defined(server, marker) is False
+    assert server.keys == {}
 
 
 def test_the_first_change_takes_the_first_flags_over(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:

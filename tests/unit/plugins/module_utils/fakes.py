@@ -44,6 +44,7 @@ KINDS: t.Final[dict[str, dict[str, str]]] = {
     "policy/v1": {"PodDisruptionBudget": "poddisruptionbudgets"},
     "coordination.k8s.io/v1": {"Lease": "leases"},
     "gateway.networking.k8s.io/v1": {"HTTPRoute": "httproutes", "Gateway": "gateways"},
+    "networking.k8s.io/v1": {"NetworkPolicy": "networkpolicies"},
 }
 
 

@@ -56,6 +56,8 @@ def test_the_others_say_which_playbook_it_was() -> None:
     assert rolled["reason"] == "rollout_feature.yml: 10 %, 12.5 %, 100 %"
     assert (rolled["steps"], rolled["hold_s"]) == ([10, 12.5, 100], 0.5)
     assert feature_request({**ASKED, "kind": "rollout", "hold_s": 0})["hold_s"] == 0
+    repaired = feature_request({**ASKED, "kind": "reconcile", "feature": ""})
+    assert (repaired["reason"], repaired["problems"]) == ("reconcile_features.yml", [])
     looked = feature_request({"kind": "status", "flags": SET, "release_confirm": "x"})
     assert (looked["problems"], looked["flags"]) == ([], [])
 
@@ -70,6 +72,7 @@ def test_the_others_say_which_playbook_it_was() -> None:
         ({"kind": "rollout", "play": []}, "--limit: it leaves out every region"),
         ({"kind": "rollout", "steps": "50,25"}, "steps: 50, 25 do not rise from more than 0; put them in order."),
         ({"kind": "rollout", "hold_s": "x"}, "hold_s: 'x' is no number of seconds."),
+        ({"kind": "reconcile"}, "feature: a store has the set as a whole, and is repaired as a whole; leave it out."),
         ({"reshuffle": "perhaps"}, "reshuffle: 'perhaps' is neither true nor false."),
         (
             {"release_confirm": "production"},
@@ -116,6 +119,13 @@ def test_what_became_of_features_is_told() -> None:
         "repaired: redis",
         "warning: redis had other content (edited); it is kept there as 5f0c",
     ]
+
+
+def test_what_was_passed_over_and_what_would_be_repaired_is_told() -> None:
+    passed = f"{FLAG}: was killed by ben (why) and stays killed, so it is passed over"
+    done = {"kept": [passed], "killed": {FLAG: {}}, "reason": "the-set: revision 8", "differing": ["redis"]}
+    assert feature_lines(done, [FLAG]) == [f"warning: {passed}", "the-set: revision 8"]
+    assert feature_lines(done, [], check_mode=True)[1:] == ["the-set: revision 8", "would be repaired: redis"]
 
 
 def test_a_kill_says_where_it_is_dead_and_where_not() -> None:
@@ -186,7 +196,7 @@ def test_the_table_of_features() -> None:
         f"{FLAG} off (restored: on for everybody) by ben since 2027-01-15 08:00Z: it loses money - -",
         "new_fees on for 25 % - fees 2026-12-31 (stale 15 d)",
         "",
-        "stores that differ; the next change repairs those that answer:",
+        "stores that differ; reconcile_features.yml, or the next change, repairs those that answer:",
         "redis: behind, it has revision 7",
         "us-east-1: away",
         "",

@@ -13,6 +13,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.fl
     flag_changes,
     flag_problems,
     flag_warnings,
+    flags_of_release,
 )
 
 SET: dict[str, t.Any] = {"name": "pincex-test", "stores": []}
@@ -43,6 +44,8 @@ def test_a_deploy_of_some_regions_is_told_that_it_sets_none() -> None:
     assert told.startswith(
         "release_flags: they are not set, because this deploy goes without eu-west-1; toggle_feature"
     )
+    (told,) = flag_warnings({**asked, "regions": HOSTS, "without": "us-east-1, eu-west-1"})
+    assert told.startswith("release_flags: they are not set, because this deploy goes without us-east-1, eu-west-1; ")
     others: list[dict[str, t.Any]] = [{"regions": HOSTS}, {"release_flags": {}}, {"kind": "rollback"}]
     assert [flag_warnings({**asked, **one}) for one in others] == [[], [], []]
 
@@ -59,3 +62,19 @@ def test_what_a_release_has_changed_in_words() -> None:
     done = {"flags": {"margin_trading": both, "more": {"before": None, "after": SWITCH}}}
     assert flag_changes(done) == {"margin_trading": "off -> on for everybody", "more": "absent -> on for everybody"}
     assert flag_changes({}) == {}
+
+
+def test_what_a_release_has_changed_in_all_is_in_the_history_of_the_set() -> None:
+    off = {**SWITCH, "defaultVariant": "off"}
+    mine: dict[str, t.Any] = {"release": "r1"}
+    kill = {"release": None, "flags": {"a": {"before": {"killed": False}, "after": {"killed": True}}}}
+    past = {
+        "history": [
+            {**mine, "flags": {"b": {"before": SWITCH, "after": None}}},
+            kill,
+            {"release": "r2", "flags": {"c": {"before": off, "after": SWITCH}}},
+            {**mine, "flags": {"a": {"before": off, "after": SWITCH}, "b": {"before": None, "after": SWITCH}}},
+        ]
+    }
+    assert flags_of_release(past, "r1") == {"a": "off -> on for everybody"}
+    assert flags_of_release(past, "r3") == flags_of_release({}, "r1") == {}

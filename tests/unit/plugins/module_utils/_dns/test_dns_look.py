@@ -10,9 +10,8 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError, TryLater
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.http import Reply
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model import TryLater
 from dns_world import EU, NAME, US, DnsWorld, good
 from memory_powerdns import NEW, OLD, OTHER, MemoryPowerDns, Met, content
 

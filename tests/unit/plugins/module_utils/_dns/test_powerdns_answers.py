@@ -15,6 +15,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock i
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
     OptionError,
     ReleaseError,
+    asked_wait_s,
     may_have_written,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.http import NoAnswer, Reply
@@ -24,7 +25,6 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.model im
     Broken,
     Member,
     WeightedSet,
-    asked_wait_s,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._dns.powerdns import PowerDns
 

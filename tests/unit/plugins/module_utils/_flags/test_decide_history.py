@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_history import history
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_kills import kill_again
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import Kills, Record, Stamp
 from flag_samples import a_kill, any_kills
 from hypothesis import given, settings
@@ -41,3 +42,9 @@ def test_one_restore_of_two_kills_is_one_line() -> None:
     stamp = Stamp(3.0, "anna", "fixed")
     found = history([], Kills(both, dict.fromkeys(both, stamp)), 9)
     assert [one["action"] for one in found] == ["restore", "kill", "kill"]
+
+
+def test_a_kill_that_a_later_one_has_replaced_was_not_restored() -> None:
+    first, second = a_kill("x", 1, 1.0), a_kill("x", 2, 2.0)
+    found = history([], kill_again(Kills({first.id: first}), [second]), 9)
+    assert [one["action"] for one in found] == ["kill", "kill"]

@@ -12,6 +12,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags import
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_kills import (
     dead,
     kill,
+    kill_again,
     merge,
     off_variant,
     on_variant,
@@ -62,6 +63,21 @@ def test_a_killed_flag_is_dead_until_it_is_restored_by_name(kills: Kills, flags:
 def test_killing_twice_is_once() -> None:
     once = kill(Kills(), ["margin_trading"], ANNA, new_id)
     assert kill(once, ["margin_trading"], ANNA, new_id) == once
+
+
+@settings(deadline=None)
+@given(any_kills(), any_kills(), st.sampled_from(NAMES), st.integers(1, 4))
+def test_however_often_a_flag_is_killed_again_one_kill_of_it_lives(
+    kills: Kills, away: Kills, flag: str, times: int
+) -> None:
+    others = set(dead(kills)) - {flag}
+    for _time in range(times):
+        kills = kill_again(kills, [a_kill(flag, 100 + number())])
+        living = [one for one in kills.killed.values() if one.flag == flag and one.id not in kills.restored]
+        assert living == [dead(kills)[flag]]
+        # Whatever a store that is away knows of the kills before it.
+        assert flag in dead(merge([kills, away]))
+    assert set(dead(kills)) == others | {flag}
 
 
 def test_a_restore_says_nothing_of_a_kill_that_it_has_not_seen() -> None:

@@ -131,6 +131,7 @@ def test_a_wrong_answer_fails_and_says_what_stands_and_how_to_go_back(world: Fla
         ("rolled_out", ("rollout", {"flags": ["margin_trading"], "percent": 25})),
         ("split_up", ("ab", {"flags": ["margin_trading"], "weights": {"on": 1, "off": 3}})),
         ("rolled_out", ("apply", {"wanted": {"margin_trading": 25}})),
+        ("_made_of", ("apply", {"wanted": {"margin_trading": switch("on")}})),
         ("_off", ("kill", {"flags": ["margin_trading"]})),
     ],
 )

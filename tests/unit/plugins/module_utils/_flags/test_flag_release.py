@@ -58,8 +58,6 @@ def test_a_deploy_sets_all_of_its_flags_in_one_revision(world: ReleaseWorld) -> 
     ("wanted", "said"),
     [
         ({"margin": True}, "flags: there is no flag margin; make it with action set"),
-        ({"new_fees": True}, "new_fees was killed by anna (a test); nothing was written"),
-        ({"new_fees": switch("on")}, "new_fees was killed by anna (a test); nothing was written"),
         (
             {"margin_trading": "maybe"},
             "wanted: margin_trading: 'maybe' is no percentage; use ",
@@ -70,13 +68,38 @@ def test_a_deploy_sets_all_of_its_flags_in_one_revision(world: ReleaseWorld) -> 
     ],
 )
 def test_what_cannot_be_set_is_refused_before_anything_is_written(world: ReleaseWorld, wanted: Json, said: str) -> None:
-    world.good("kill", flags=["new_fees"])
     release, before = world.open(), world.everything()
     checked = world.call("apply", check_mode=True, wanted=wanted)
     assert checked["failed"] and checked["msg"].startswith(said)
     assert world.everything() == before
     done = world.within(release, "apply", wanted=wanted)
     assert done["failed"] and done["msg"] == checked["msg"] and world.entries() == []
+
+
+@pytest.mark.parametrize("wanted", [True, 25, switch("on")])
+def test_a_killed_flag_is_passed_over_and_told_and_the_others_are_set(world: ReleaseWorld, wanted: t.Any) -> None:
+    world.good("kill", flags=["new_fees"], actor="ben", reason="it loses money")
+    release = world.open()
+    both = {"margin_trading": True, "new_fees": wanted}
+    checked = world.good("apply", check_mode=True, wanted=both)
+    done = world.well_within(release, "apply", wanted=both)
+    (kept,) = done["kept"]
+    assert kept.startswith("new_fees: was killed by ben (it loses money) and stays killed, so it is passed over; ")
+    assert (checked["kept"], checked["flags"]) == (done["kept"], done["flags"])
+    assert done["flags"].keys() == {"margin_trading"}
+    assert world.wanted() == {"margin_trading": switch("on"), "new_fees": FLAGS["new_fees"]}
+    assert world.flag("new_fees")["metadata"]["killed"]
+    # It has nothing of the release that could go back.
+    assert world.well_within(release, "undo")["kept"] == [] and world.wanted() == FLAGS
+
+
+def test_a_release_of_killed_flags_alone_writes_nothing(world: ReleaseWorld) -> None:
+    world.good("kill", flags=["new_fees"])
+    release = world.open()
+    before = world.everything()
+    done = world.well_within(release, "apply", wanted={"new_fees": True})
+    assert (done["changed"], done["verdict"], len(done["kept"])) == (False, "pass", 1)
+    assert world.everything() == before
 
 
 def test_what_a_release_did_goes_and_what_others_did_since_stays(world: ReleaseWorld) -> None:

@@ -13,6 +13,8 @@ import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core import kube as kube_module
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import Answer, NoAnswer, Request
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.document import decode
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.model import Texts
 from flag_samples import switch
 from flag_world import FlagWorld
 
@@ -99,6 +101,27 @@ def test_a_kill_made_while_a_restore_could_not_reach_a_store_stays(world: FlagWo
     world.good("reconcile")
     assert world.flag("margin_trading")["metadata"]["killed"]
     assert world.good("status")["killed"].keys() == {"margin_trading"}
+
+
+def test_a_flag_that_is_killed_again_and_again_while_a_store_is_away_has_one_kill_that_lives(world: FlagWorld) -> None:
+    world.good("kill", flags=["margin_trading"])
+    world.cut("us")
+    sizes = []
+    for _time in range(4):
+        world.good("kill", flags=["margin_trading"])
+        kills = decode(Texts(*(world.redis.keys[f"{{pincex-flags}}:{name}"] for name in ("document", "ledger"))))
+        assert kills.state is not None
+        known = kills.state.kills
+        sizes.append(len([one for one in known.killed if one not in known.restored]))
+    assert sizes == [1, 1, 1, 1]
+    world.mend("us")
+    # Where all stores answer it is so already.
+    world.good("reconcile")
+    before = world.everything()
+    assert not world.good("kill", flags=["margin_trading"])["changed"] and world.everything() == before
+    assert sorted(one["action"] for one in world.good("history")["history"]) == ["kill"] * 5 + ["set"]
+    world.good("restore", flags=["margin_trading"])
+    assert "killed" not in world.flag("margin_trading")["metadata"]
 
 
 def test_an_empty_redis_gets_everything(world: FlagWorld) -> None:

@@ -10,6 +10,7 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import STRATEGIC_PATCH
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import summed
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import Answer, NoAnswer, Request
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags import configmap_store
@@ -142,6 +143,27 @@ def test_a_store_that_never_answers_a_write_is_left_after_two(world: FlagWorld) 
     assert len(tries) == 2
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_page_is_sent_only_where_it_is_not_there(world: FlagWorld, lost: bool) -> None:
+    """The one of the revision before comes first, so that its content is nowhere lost."""
+    sent: list[tuple[str, str]] = []
+
+    def watch(request: Request) -> Answer | None:
+        if request.method in ("POST", "PATCH"):
+            name = json.loads(request.body or b"{}")["metadata"].get("name", "the set")
+            sent.append((name, request.content_type))
+        return None
+
+    server = world.servers["us"]
+    if lost:
+        del server.stored[world.ref("us", "pincex-flags-rev-1")]
+    server.before.append(watch)
+    world.good("toggle", flags=["margin_trading"], value=False)
+    new = [("the set", STRATEGIC_PATCH), ("pincex-flags-rev-2", "application/json")]
+    assert sent == ([("pincex-flags-rev-1", "application/json")] if lost else []) + new
+    assert world.ref("us", "pincex-flags-rev-1") in server.stored
+
+
 def test_no_page_of_the_history_has_a_number_below_1(world: FlagWorld) -> None:
     gone: list[str] = []
 
@@ -167,7 +189,7 @@ def test_a_kill_where_no_store_is_as_it_was_written_is_not_all(world: FlagWorld)
     result = world.good("kill", flags=["margin_trading"])
     assert (result["verdict"], result["away"], result["changed"]) == ("hold", [], True)
     assert result["reason"].endswith(
-        "1 killed; no store is as it was written, and their content is left as it is; run action reconcile"
+        "1 killed; no store is as it was written, and their content is left as it is; run reconcile_features.yml"
     )
     assert world.good("reconcile")["verdict"] == "pass"
     assert world.documents()["redis"] == world.documents()["management"]

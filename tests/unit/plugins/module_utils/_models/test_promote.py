@@ -10,10 +10,10 @@ import math
 import typing as t
 
 import pytest
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import LockLost, ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import LockLost, ReleaseError, TryLater
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_promotion import Wanted
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.promote import Job, promote
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.registry import TryLater
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.registry import Version, names_of
 from fakes import FakeClock
 from memory_registry import Killed, MemoryRegistry, away
 
@@ -75,6 +75,36 @@ def test_the_lock_is_asked_before_every_write() -> None:
     assert told == ["guard", "write"] * WRITES
 
 
+def test_it_is_announced_once_before_the_first_write_and_not_when_there_is_none() -> None:
+    registry = MemoryRegistry(BEFORE)
+    told: list[str] = []
+    registry.before_write = lambda number: told.append("write")
+    announced = job(registry, announce=lambda planned: told.append(planned.after["champion"]))
+    promote(announced, PROMOTED)
+    assert told == ["3"] + ["write"] * WRITES
+    promote(announced, PROMOTED)
+    assert len(told) == 1 + WRITES
+
+
+def test_what_cannot_be_announced_is_not_written() -> None:
+    registry = MemoryRegistry(BEFORE)
+
+    def announce(_planned: object) -> None:
+        raise ReleaseError("the journal is away", kind="unreachable")
+
+    error = failing(job(registry, announce=announce))
+    assert (error.kind, error.partial["changed"], registry.writes) == ("unreachable", False, [])
+
+
+def test_a_name_that_two_versions_have_names_neither() -> None:
+    assert names_of([Version("1", "a"), Version("2", "b"), Version("3", "b"), Version("4")]) == {
+        "1": "a",
+        "2": "2",
+        "3": "3",
+        "4": "4",
+    }
+
+
 @pytest.mark.parametrize("lost_at", range(1, WRITES + 1))
 def test_a_lock_that_is_lost_ends_it_and_says_what_was_written(lost_at: int) -> None:
     registry = MemoryRegistry(BEFORE)
@@ -89,7 +119,8 @@ def test_a_lock_that_is_lost_ends_it_and_says_what_was_written(lost_at: int) -> 
 
     error = failing(job(registry, guard=guard))
     assert len(registry.writes) == lost_at - 1
-    assert error.partial == {"changed": lost_at > 1, "before": BEFORE, "after": registry.aliases}
+    names = {"1": "v1.0.0", "2": "v2.0.0", "3": "v2.1.0", "4": "v3.0.0"}
+    assert error.partial == {"changed": lost_at > 1, "before": BEFORE, "after": registry.aliases, "names": names}
 
 
 @pytest.mark.parametrize("killed_at", range(1, WRITES + 1))

@@ -20,7 +20,7 @@ _SCHEMES: t.Final = {"redis": False, "rediss": True}
 
 
 class Commands(t.Protocol):
-    """The commands of a Redis that a store of flags uses. Answers are bytes."""
+    """The commands of a Redis that the collection uses. Answers are bytes."""
 
     def mget(self, keys: Sequence[str]) -> Sequence[bytes | None]: ...
 
@@ -32,11 +32,17 @@ class Commands(t.Protocol):
 
     def hgetall(self, name: str) -> Mapping[bytes, bytes]: ...
 
+    def xrange(
+        self, name: str, min: str, max: str, count: int
+    ) -> Sequence[tuple[bytes, Mapping[bytes, bytes] | None]]: ...
+
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """How to reach it. `hosts`: the server, or the sentinels, or some of the cluster's nodes. `name` is the store's."""
+    """How to reach it. `hosts`: the server, or the sentinels, or some of the cluster's nodes. `option` and `name` are
+    those of the list and of the element of it that it was given with."""
 
+    option: str
     name: str
     mode: t.Literal["single", "sentinel", "cluster"]
     hosts: tuple[tuple[str, int], ...]
@@ -50,12 +56,12 @@ class Link:
     client_key: str | None = None
 
 
-def link_of(options: Mapping[str, t.Any]) -> Link:
-    """The options of a store, checked. Raises OptionError that names it; no secret of a URL is in it."""
+def link_of(option: str, options: Mapping[str, t.Any]) -> Link:
+    """One element of the list `option`, checked. Raises OptionError that names it; no secret of a URL is in it."""
     name = options["name"]
 
     def wrong(problem: str) -> OptionError:
-        return OptionError("stores", f"{name}: {problem}")
+        return OptionError(option, f"{name}: {problem}")
 
     parts = urlsplit(options["url"])
     if parts.scheme not in _SCHEMES:
@@ -78,6 +84,7 @@ def link_of(options: Mapping[str, t.Any]) -> Link:
     if mode == "cluster" and int(path or 0):
         raise wrong(f"url names database {path}; a cluster has only 0")
     return Link(
+        option,
         name,
         mode,
         hosts,
@@ -172,4 +179,4 @@ def _password(link: Link) -> str | None:
     try:
         return pathlib.Path(link.password_file).read_text(encoding="utf-8").rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise OptionError("stores", f"{link.name}: password_file {link.password_file} cannot be read") from error
+        raise OptionError(link.option, f"{link.name}: password_file {link.password_file} cannot be read") from error

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.redis_link import (
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.redis_link import (
     Link,
     connect,
     link_of,
@@ -22,17 +22,21 @@ GIVEN: dict[str, t.Any] = {"name": "redis", "url": "redis://10.0.0.1", "mode": "
 
 
 def test_a_server_alone() -> None:
-    assert link_of(GIVEN) == Link("redis", "single", (("10.0.0.1", 6379),), 0, False)
-    found = link_of({**GIVEN, "url": "rediss://redis.pincex.test:6380/3", "username": "flags", "ca_cert": "/ca"})
-    assert found == Link("redis", "single", (("redis.pincex.test", 6380),), 3, True, username="flags", ca_cert="/ca")
-    assert link_of({**GIVEN, "url": "redis://[::1]:7000"}).hosts == (("::1", 7000),)
+    assert link_of("stores", GIVEN) == Link("stores", "redis", "single", (("10.0.0.1", 6379),), 0, False)
+    found = link_of(
+        "stores", {**GIVEN, "url": "rediss://redis.pincex.test:6380/3", "username": "flags", "ca_cert": "/ca"}
+    )
+    assert found == Link(
+        "stores", "redis", "single", (("redis.pincex.test", 6380),), 3, True, username="flags", ca_cert="/ca"
+    )
+    assert link_of("stores", {**GIVEN, "url": "redis://[::1]:7000"}).hosts == (("::1", 7000),)
 
 
 def test_sentinels_and_clusters_have_many_hosts() -> None:
-    found = link_of({**GIVEN, "url": "redis://a,b:7000/1", "mode": "sentinel", "service": "flags"})
-    assert found == Link("redis", "sentinel", (("a", 26379), ("b", 7000)), 1, False, "flags")
-    found = link_of({**GIVEN, "url": "rediss://a,b", "mode": "cluster"})
-    assert found == Link("redis", "cluster", (("a", 6379), ("b", 6379)), 0, True)
+    found = link_of("stores", {**GIVEN, "url": "redis://a,b:7000/1", "mode": "sentinel", "service": "flags"})
+    assert found == Link("stores", "redis", "sentinel", (("a", 26379), ("b", 7000)), 1, False, "flags")
+    found = link_of("stores", {**GIVEN, "url": "rediss://a,b", "mode": "cluster"})
+    assert found == Link("stores", "redis", "cluster", (("a", 6379), ("b", 6379)), 0, True)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +65,7 @@ def test_sentinels_and_clusters_have_many_hosts() -> None:
 )
 def test_what_is_wrong_is_told_without_a_secret(change: dict[str, t.Any], said: str) -> None:
     with pytest.raises(OptionError) as caught:
-        link_of({**GIVEN, **change})
+        link_of("stores", {**GIVEN, **change})
     assert caught.value.message.startswith(f"stores: redis: {said}")
     assert "hunter2" not in caught.value.message
 
@@ -81,7 +85,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, t.Any]]:
 def test_the_password_is_read_when_it_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     file = tmp_path / "password"
     made = library(monkeypatch)
-    link = link_of({**GIVEN, "password_file": str(file)})
+    link = link_of("stores", {**GIVEN, "password_file": str(file)})
     with pytest.raises(OptionError, match=r"stores: redis: password_file .*/password cannot be read"):
         connect(link, 1.0)
     file.write_text("hunter2\n")
@@ -91,10 +95,10 @@ def test_the_password_is_read_when_it_is_needed(monkeypatch: pytest.MonkeyPatch,
 
 def test_tls_is_always_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     made = library(monkeypatch)
-    connect(link_of({**GIVEN, "url": "rediss://a", "ca_cert": "/ca"}), 1.0)
+    connect(link_of("stores", {**GIVEN, "url": "rediss://a", "ca_cert": "/ca"}), 1.0)
     wanted = {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True, "ssl_ca_certs": "/ca"}
     assert made[-1].items() >= wanted.items()
-    connect(link_of(GIVEN), 1.0)
+    connect(link_of("stores", GIVEN), 1.0)
     assert "ssl" not in made[-1] and made[-1]["socket_timeout"] == 1.0
 
 
@@ -104,7 +108,7 @@ def test_without_the_library_it_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(ReleaseError, match="the Python library redis is missing; install redis >= 6") as caught:
-        connect(link_of(GIVEN), 1.0)
+        connect(link_of("stores", GIVEN), 1.0)
     assert (caught.value.kind, caught.value.system) == ("library", "controller")
 
 
