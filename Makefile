@@ -85,7 +85,7 @@ test-dns: $(READY) ## DNS weights on loopback: a real PowerDNS, and Route 53's r
 test-flags: $(READY) ## Feature flags on loopback: a real Redis, and the real OpenFeature client (root once, to install Redis)
 	@$(PYTEST) tests/flags
 
-test-models: $(READY) ## Aliases and history of models in a real MLflow, on loopback (no root; installs it once, 360 MB)
+test-models: $(READY) ## Models: a real MLflow, a real Redis, the report in Chromium (root, or these installed; MLflow once, 360 MB)
 	@$(PYTEST) tests/models
 
 test-lab: $(READY) ## The lab itself: up, down, what stays behind (root)
@@ -111,8 +111,8 @@ build: $(READY) ## Build the collection into .build/
 constraints: $(READY) ## Take the newest versions of the development environment and write constraints.txt
 	@tools/constraints.sh
 
-.PHONY: bench bench-way-back bench-gate bench-rollback bench-drain bench-dns bench-flags
-bench: bench-way-back bench-gate bench-rollback bench-drain bench-dns bench-flags ## Every benchmark; results in bench/results/ (root)
+.PHONY: bench bench-way-back bench-gate bench-rollback bench-drain bench-dns bench-flags bench-models
+bench: bench-way-back bench-gate bench-rollback bench-drain bench-dns bench-flags bench-models ## Every benchmark; results in bench/results/ (root)
 
 bench-way-back: $(READY) ## How long a bad version is visible, over five releases of v3 (root)
 	@$(BIN)/python -m bench.way_back
@@ -137,6 +137,9 @@ bench-dns: $(READY) ## Regions in and out by DNS weights: PART=evacuate, killed 
 bench-flags: $(READY) ## Feature flags: PART=kill, ramp, agree, large, writers, faults (root) or mounted (root), or all of them
 	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH):$(CURDIR)/tests/flags:$(CURDIR)/tests/dns:$(CURDIR)/tests/drain:$(CURDIR)/tests/unit/plugins/module_utils/_drain \
 		$(BIN)/python -m bench.flags $(PART)
+
+bench-models: $(READY) ## How models are judged: PART=simulated, judged or streamed, or all of them
+	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH):$(CURDIR)/tests/models:$(CURDIR)/tests/flags:$(CURDIR)/tests/dns $(BIN)/python -m bench.models $(PART)
 
 .PHONY: chaos
 chaos: $(READY) ## The kill sweep: VARIANT=name, POINTS=SEED:COUNT, SHARD=i/n, RESUME=1 (root; hours)

@@ -105,8 +105,8 @@ def base_key(requirements: bytes) -> str:
     return digest.hexdigest()[:20]
 
 
-def image_config(version: str, layers: c.Sequence[Blob]) -> bytes:
-    """The image's configuration: the only place where the versions differ."""
+def image_config(version: str, layers: c.Sequence[Blob], module: str = "exchange") -> bytes:
+    """The image's configuration: the only place where the versions differ. `module` is what a container runs."""
     return _canonical(
         {
             "architecture": "amd64",
@@ -114,7 +114,7 @@ def image_config(version: str, layers: c.Sequence[Blob]) -> bytes:
             "config": {
                 "User": f"{USER}:{USER}",
                 "WorkingDir": "/app",
-                "Entrypoint": ["python3", "-m", "exchange"],
+                "Entrypoint": ["python3", "-m", module],
                 "ExposedPorts": {"8080/tcp": {}},
                 "Env": [
                     "PATH=/usr/local/bin:/usr/bin:/bin",
@@ -142,21 +142,28 @@ def manifest(config: Blob, layers: c.Sequence[Blob]) -> bytes:
     )
 
 
-def app_layer(source: pathlib.Path) -> Blob:
-    """The source of the exchange as a layer; the same files give the same bytes."""
+def app_layer(packages: c.Mapping[str, c.Sequence[pathlib.Path]]) -> Blob:
+    """Packages (`exchange`, or below another one `lab/exchange`) of these files as a layer; the same files give the
+    same bytes."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
         _add_folder(tar, "app")
-        _add_folder(tar, "app/exchange")
-        for path in sorted(source.glob("*.py")):
-            _add_file(tar, f"app/exchange/{path.name}", path.read_bytes())
-        if sys.version_info[:2] == IMAGE_PYTHON:
-            # Pods cannot write what Python compiles; without it, every start of a pod compiles everything again.
-            _add_folder(tar, "app/exchange/__pycache__")
-            for path in sorted(source.glob("*.py")):
-                name = f"{path.stem}.cpython-311.pyc"
-                _add_file(tar, f"app/exchange/__pycache__/{name}", _compiled(path, f"/app/exchange/{path.name}"))
+        for package, files in packages.items():
+            _add_folder(tar, f"app/{package}")
+            for path in files:
+                _add_file(tar, f"app/{package}/{path.name}", path.read_bytes())
+            if sys.version_info[:2] == IMAGE_PYTHON:
+                # Pods cannot write what Python compiles; without it, every start of a pod compiles everything again.
+                _add_folder(tar, f"app/{package}/__pycache__")
+                for path in files:
+                    name = f"{path.stem}.cpython-311.pyc"
+                    compiled = _compiled(path, f"/app/{package}/{path.name}")
+                    _add_file(tar, f"app/{package}/__pycache__/{name}", compiled)
     return blob(out.getvalue())
+
+
+def sources(folder: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(folder.glob("*.py"))
 
 
 def fix_layer(library: pathlib.Path) -> Blob:
@@ -175,18 +182,23 @@ def fix_layer(library: pathlib.Path) -> Blob:
 
 def build_and_push(lab: Lab, fix: bool = False) -> None:
     """Push v1 to v6, unless the registry has exactly these already. With `fix`, they can be the FIX gateway too."""
-    layers = [base_layer(), app_layer(SOURCE)]
+    layers = [base_layer(), app_layer({"exchange": sources(SOURCE)})]
     if fix:
         layers.insert(1, fix_layer(quickfix_build.library(IMAGE_PYTHON)))
     registry = Registry(lab.management.address)
     for version in VERSIONS:
-        config = blob(image_config(version, layers))
-        content = manifest(config, layers)
-        if registry.digest(REPOSITORY, version, MANIFEST) == blob(content).digest:
-            continue
-        for part in (*layers, config):
-            registry.push_blob(REPOSITORY, part.digest, part.content)
-        registry.push_manifest(REPOSITORY, version, content, MANIFEST)
+        push(registry, REPOSITORY, version, image_config(version, layers), layers)
+
+
+def push(registry: Registry, repository: str, version: str, configuration: bytes, layers: c.Sequence[Blob]) -> None:
+    """One image, unless the registry has exactly this already."""
+    config = blob(configuration)
+    content = manifest(config, layers)
+    if registry.digest(repository, version, MANIFEST) == blob(content).digest:
+        return
+    for part in (*layers, config):
+        registry.push_blob(repository, part.digest, part.content)
+    registry.push_manifest(repository, version, content, MANIFEST)
 
 
 def base_layer() -> Blob:

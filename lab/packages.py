@@ -18,6 +18,9 @@ DNS = ("pdns-server", "pdns-backend-sqlite3", "unbound")
 #: Where flags are kept: the tests of flags need it without the rest.
 REDIS = ("redis-server",)
 
+#: What the report of a model is looked at with, in its test.
+BROWSER = ("chromium", "fonts-dejavu-core")
+
 #: What runs flagd's core for JavaScript beside our client, in the bench of flags.
 NODE = ("nodejs", "npm")
 

@@ -22,14 +22,31 @@ import typing as t
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 STAGES = (
     *("lint", "test-unit", "test-sanity", "test-packaging", "test-flow", "test-faults", "test-drain"),
-    *("test-dns", "test-flags", "test-lab", "test-molecule", "test-e2e"),
+    *("test-dns", "test-flags", "test-models", "test-lab", "test-molecule", "test-e2e"),
 )
-#: The stages that need the lab's binaries. They are compiled in the background while the stages before them run.
-NEEDS_BINARIES = ("test-lab", "test-molecule", "test-e2e")
+#: The stages that run on the lab.
+ON_LAB = ("test-lab", "test-molecule", "test-e2e")
 #: The lab that the tests use; the demo's has another name and stays as it is.
 LAB = "test"
-#: What `python -m lab up` does first; without root and without starting anything.
-BUILD = "from lab import binaries, steps; binaries.prepare(steps.Steps())"
+
+
+@dataclasses.dataclass(frozen=True)
+class Build:
+    """What takes minutes on a cold machine: it is made in the background while the stages before `stages` run."""
+
+    what: str
+    log: str
+    code: str
+    stages: tuple[str, ...]
+
+
+#: Each does what its stages would do first; without root and without starting anything.
+BUILDS = (
+    Build(
+        "the lab's binaries", "lab-build", "from lab import binaries, steps; binaries.prepare(steps.Steps())", ON_LAB
+    ),
+    Build("MLflow", "mlflow", "from lab.models import registry_server; registry_server.python()", ("test-models",)),
+)
 
 # "12 passed in 3.4s", with or without the frame of equal signs and the colours that pytest puts around it.
 _COUNT = r"\d+ (?:passed|failed|errors?|skipped|deselected|xfailed|xpassed|warnings?|subtests passed)"
@@ -111,20 +128,27 @@ def run_stage(children: Children, stage: str) -> Result:
     return Result(stage, child.wait(), time.monotonic() - started, closing)
 
 
-def build_binaries(children: Children) -> subprocess.Popen[str]:
-    """Start compiling the lab's binaries with what the other stages leave of the machine; a warm cache ends at once."""
-    log = ROOT / ".build" / "lab-build.log"
-    log.parent.mkdir(exist_ok=True)
-    with log.open("w", encoding="utf-8") as out:
-        return children.start(["nice", sys.executable, "-c", BUILD], stdout=out, stderr=subprocess.STDOUT)
+def start_builds(children: Children, stages: t.Sequence[str]) -> dict[Build, subprocess.Popen[str]]:
+    """Start what these stages need with what the other ones leave of the machine; a warm cache ends at once."""
+    started = {}
+    for build in BUILDS:
+        if set(build.stages) & set(stages):
+            log = ROOT / ".build" / f"{build.log}-build.log"
+            log.parent.mkdir(exist_ok=True)
+            with log.open("w", encoding="utf-8") as out:
+                command = ["nice", sys.executable, "-c", build.code]
+                started[build] = children.start(command, stdout=out, stderr=subprocess.STDOUT)
+    return started
 
 
-def wait_for_binaries(build: subprocess.Popen[str]) -> None:
-    """Wait for the build. Where it failed, the lab's own `up` tells why; here is only said where to read it."""
-    if build.poll() is None:
-        print("\n== waiting for the lab's binaries (log: .build/lab-build.log)", flush=True)
-    if build.wait() != 0:
-        print("building the lab's binaries failed, see .build/lab-build.log", flush=True)
+def wait_for(builds: dict[Build, subprocess.Popen[str]], stage: str) -> None:
+    """Wait for what the stage needs. Where that failed the stage tells why; here is only said where to read it."""
+    for build in [one for one in builds if stage in one.stages]:
+        process = builds.pop(build)
+        if process.poll() is None:
+            print(f"\n== waiting for {build.what} (log: .build/{build.log}-build.log)", flush=True)
+        if process.wait() != 0:
+            print(f"building {build.what} failed, see .build/{build.log}-build.log", flush=True)
 
 
 def lab_down() -> int:
@@ -142,14 +166,12 @@ def main(stages: t.Sequence[str]) -> int:
         signal.signal(number, interrupt)
     children = Children()
     results: list[Result] = []
-    needs_lab = any(stage in NEEDS_BINARIES for stage in stages)
+    needs_lab = any(stage in ON_LAB for stage in stages)
     down = 0
     try:
-        build = build_binaries(children) if needs_lab else None
+        builds = start_builds(children, stages)
         for stage in stages:
-            if stage in NEEDS_BINARIES and build is not None:
-                wait_for_binaries(build)
-                build = None
+            wait_for(builds, stage)
             results.append(run_stage(children, stage))
     finally:
         # A second Ctrl-C must not leave a lab behind.

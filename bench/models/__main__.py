@@ -5,6 +5,7 @@
 
   simulated  false and late rollbacks on simulated labels beside plain rules; challengers that are worse in one segment
   judged     100,000 pairs: seconds and memory
+  streamed   the same out of a real Redis, with the report
 
 Each part writes its rows into bench/results/models.json. The exit code is 1 when a goal was missed.
 """
@@ -16,7 +17,7 @@ import typing as t
 
 from bench.command import Bench, run
 
-BENCH: t.Final = Bench("models", ("simulated", "judged"), __doc__, lab=False)
+BENCH: t.Final = Bench("models", ("simulated", "judged", "streamed"), __doc__, lab=False)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def tables(rows: Sequence[Row]) -> Mapping[str, list[str]]:
         "passing": _by_rule(steady, ("passed", "labels to pass, median")),
         "segments": _plain([one for one in rows if "undecided" in one]),
         "repeated": _by_rule(rows, ("promoted",)),
-        "judged": _plain([one for one in rows if one["part"] == "judged"]),
+        "judged": _plain([one for one in rows if one["part"] in ("judged", "streamed")]),
     }
 
 

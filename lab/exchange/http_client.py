@@ -123,27 +123,29 @@ class HttpClient:
         self._idle: list[_Connection] = []
         self._turn = asyncio.Semaphore(most)
 
-    async def request(self, method: str, path: str, body: bytes = b"", timeout_s: float = 5.0) -> Answer:
-        """One request, tried once. Raises HttpFailure."""
+    async def request(
+        self, method: str, path: str, body: bytes = b"", timeout_s: float = 5.0, headers: bytes = b""
+    ) -> Answer:
+        """One request, tried once; `headers` are whole lines. Raises HttpFailure."""
         deadline = asyncio.get_running_loop().time() + timeout_s
+        length = b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body) if body else b""
+        head = b"%b %b%b%b%b\r\n" % (method.encode(), path.encode(), self._fixed, headers, length)
         if not self._turn.locked():
             async with self._turn:
-                return await self._request(method, path, body, deadline, timeout_s)
+                return await self._request(head, body, deadline, timeout_s)
         try:
             async with asyncio.timeout_at(deadline):
                 await self._turn.acquire()
         except TimeoutError:
             raise HttpFailure("timeout", f"no free connection in {timeout_s:.3g} s") from None
         try:
-            return await self._request(method, path, body, deadline, timeout_s)
+            return await self._request(head, body, deadline, timeout_s)
         finally:
             self._turn.release()
 
-    async def _request(self, method: str, path: str, body: bytes, deadline: float, timeout_s: float) -> Answer:
+    async def _request(self, head: bytes, body: bytes, deadline: float, timeout_s: float) -> Answer:
         loop = asyncio.get_running_loop()
         connection = await self._connection(min(deadline - loop.time(), self._connect_timeout_s))
-        length = b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body) if body else b""
-        head = b"%b %b%b%b\r\n" % (method.encode(), path.encode(), self._fixed, length)
         timer = loop.call_at(deadline, connection.fail, HttpFailure("timeout", f"no answer in {timeout_s:.3g} s"))
         try:
             answer = await connection.send(head + body)

@@ -78,6 +78,11 @@ class Service:
             self._requests.labels(code, template)
         self._seconds.labels(template)
 
+    @property
+    def ending(self) -> bool:
+        """Whether every client is told to leave."""
+        return self._server.draining
+
     def take_bodies_of(self, largest: int) -> None:
         """Take requests with more bytes than an order has."""
         self._server.largest_body = largest

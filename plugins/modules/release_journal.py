@@ -62,7 +62,7 @@ options:
   fleet:
     description:
       - Where the fleet's journal lies, with C(kubeconfig), C(context) and C(namespace), and C(token) of its lock.
-      - Needed in a region with O(state=taken_over), O(kind=standby) and O(kind=maintenance).
+      - Needed in a region with O(state=taken_over), O(kind=standby), O(kind=maintenance) and O(kind=model).
     type: dict
   release_id:
     description:
@@ -79,8 +79,11 @@ options:
         in it.
       - V(dns) is a change of weights by a person, opened with O(scope=fleet). It is no release, takes no number and is
         not in the history. The regions have no part in it.
+      - V(model) is a change of what serves a model. It is opened with O(scope=fleet), and then in each region with
+        O(release_id) of the fleet's, where it has entries of its own. It is no release, takes no number and is not in
+        the history.
     type: str
-    choices: [deploy, rollback, standby, maintenance, dns]
+    choices: [deploy, rollback, standby, maintenance, dns, model]
   by:
     description: Who releases, or who decides. Needed with O(state=opened), O(state=decided) and O(state=told).
     type: str
@@ -101,7 +104,7 @@ options:
     description:
       - What is left to do in a region when the release is kept, for a recovery.
       - RV(finish) is the same.
-      - Needed with O(kind=dns), where it says what the change is; RV(header) has it.
+      - Needed with O(kind=dns) and O(kind=model), where it says what the change is; RV(header) has it.
     type: dict
   target:
     description: The number of the revision that a rollback goes to, for a recovery.

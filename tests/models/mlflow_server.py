@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A real MLflow on loopback, with its database in a folder of its own: open to everybody, or with users and TLS.
 
-It has an environment of its own in the user's cache, under a key made of its inputs: with what it brings along it is
-larger than that of the collection.
+It is the same that the lab runs, see lab/models/registry_server.py.
 """
 
 from __future__ import annotations
@@ -12,52 +11,27 @@ from __future__ import annotations
 import base64
 import configparser
 import contextlib
-import fcntl
-import hashlib
 import http.client
 import json
 import os
 import pathlib
-import shutil
 import signal
 import ssl
 import subprocess
-import sys
 import time
 import typing as t
-import venv
 
 from powerdns_server import LOOPBACK, free_ports
 
 from lab import pki
-from lab.binaries import cache_home
+from lab.models import registry_server
 
-REQUIREMENTS: t.Final = pathlib.Path(__file__).parent / "mlflow-requirements.txt"
 ADMIN: t.Final = "admin"
 PASSWORD: t.Final = "password-of-the-tests"
 #: Its database is made by dozens of migrations, one after the other.
 _PATIENCE_S: t.Final = 300.0
-_INSTALL_S: t.Final = 1800.0
 
 Json = dict[str, t.Any]
-
-
-def python() -> pathlib.Path:
-    """The interpreter that has MLflow. The first call on a machine installs it, which takes minutes."""
-    inputs = REQUIREMENTS.read_bytes() + sys.version.encode()
-    folder = cache_home() / "mlflow" / hashlib.sha256(inputs).hexdigest()[:20]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    found = folder / "bin" / "python"
-    # Two runs of the tests may start at once: the second one waits and then finds what the first one installed.
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / ".ready").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            venv.create(folder, with_pip=True)
-            command = [str(found), "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"]
-            subprocess.run([*command, "-r", str(REQUIREMENTS)], check=True, timeout=_INSTALL_S)
-            (folder / ".ready").touch()
-    return found
 
 
 class MlflowServer:
@@ -84,9 +58,7 @@ class MlflowServer:
         return {"url": f"https://{LOOPBACK}:{self.port}", "username": ADMIN, **files}
 
     def start(self) -> None:
-        place = f"sqlite:///{self.folder}/mlflow.db"
-        command = [str(python()), "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(self.port)]
-        command += ["--workers", "1", "--backend-store-uri", place, "--artifacts-destination", str(self.folder)]
+        command = registry_server.command(self.folder, LOOPBACK, self.port)
         if self.secured:
             files = f"--ssl-certfile {self.folder}/server.crt --ssl-keyfile {self.folder}/server.key"
             command += ["--app-name", "basic-auth", "--uvicorn-opts", files]
@@ -159,12 +131,7 @@ class MlflowServer:
     # -- what starting needs
 
     def _environment(self) -> dict[str, str]:
-        own = {
-            "PATH": f"{python().parent}:{os.environ.get('PATH', '')}",
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "DO_NOT_TRACK": "true",
-        }
+        own = registry_server.environment(os.environ.get("PATH", ""))
         if self.secured:
             own |= {
                 "MLFLOW_AUTH_CONFIG_PATH": str(self.folder / "users.ini"),

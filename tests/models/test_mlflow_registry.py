@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import SystemClock
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError, TryLater
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_promotion import Wanted
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_reigns import reigns
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.mlflow_registry import MlflowRegistry
@@ -24,7 +24,6 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.regis
     Move,
     Note,
     Registry,
-    TryLater,
     Version,
 )
 from fault_proxy import Fault, FaultProxy, half, no_json, reset, slow, status, times
@@ -309,4 +308,4 @@ def test_a_token_is_sent_and_read_anew_for_every_request(model: str, proxy: Faul
     one.read(model, soon())
     assert seen == ["Bearer one", "Bearer two"]
     (tmp_path / "token").write_text("\n")
-    assert "mlflow.token_file" in failing(lambda: one.read(model, soon())).message
+    assert "registry.token_file" in failing(lambda: one.read(model, soon())).message

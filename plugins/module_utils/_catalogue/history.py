@@ -31,6 +31,9 @@ _REVISION_KEYS: t.Final = (
     "flags",
 )
 
+#: What is open and no release, in words.
+_KINDS: t.Final = {"dns": "change of weights", "model": "change of a model"}
+
 
 def history(fleet: Mapping[str, t.Any], environment: str = "") -> JsonObject:
     """The same for a program: every revision with the same keys, oldest first, and what is open now.
@@ -87,7 +90,7 @@ def history_lines(known: Mapping[str, t.Any]) -> list[str]:
 def told_open(release: Mapping[str, t.Any]) -> str:
     """One sentence about a release that has not ended."""
     since = f" since {release['opened_at']}" if release.get("opened_at") else ""
-    kind = "change of weights" if release.get("kind") == "dns" else release.get("kind") or "release"
+    kind = _KINDS.get(str(release.get("kind")), release.get("kind")) or "release"
     return f"{kind} {release.get('id')} by {release.get('by') or 'unknown'} is open{since}"
 
 

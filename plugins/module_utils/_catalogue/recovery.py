@@ -16,6 +16,9 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.ve
 JsonObject = dict[str, t.Any]
 Journal = Mapping[str, t.Any]
 
+#: What is opened for the fleet between the releases.
+_ALONE: t.Final = ("dns", "model")
+
 
 def default_decision(fleet: Journal, regions: Mapping[str, Journal | None], given: str = "") -> str:
     """The decision to write when none stands: undo a deploy, finish a way back.
@@ -45,7 +48,8 @@ def recovery_action(
     journals: Mapping[str, Journal | None] | None = None,
 ) -> JsonObject:
     """What to do with the region `name`: `action` is none, wait, undo, finish, forward (a way back goes on), standby,
-    unlock (a controller died between the lock and the journal), or behind (a rollback went without it).
+    maintenance, model, unlock (a controller died between the lock and the journal), or behind (a rollback went without
+    it).
 
     `fleet` is the fleet's journal after it was taken over, None when that was impossible because of `problem`;
     `journals` are those of all regions of this run. `number` is the revision that the region records, `why` a sentence
@@ -64,8 +68,10 @@ def recovery_action(
         found = _action(action, _ended(header) + apart, header.get("number"))
         return {**found, "ended": _ended_before(header, fleet or {})}
     release = f"{header['kind']} {header['id']} of {header.get('by', 'unknown')}"
-    if header["kind"] in ("standby", "maintenance"):
+    if header["kind"] in ("standby", "maintenance", "model"):
         why = f"{release} was interrupted"
+        if header["kind"] == "model":
+            why = f"{release} was interrupted: {_model_change(header)}"
         if header["kind"] == "maintenance":
             # What was before is in its record, which stands: an operator decides which way to go on.
             why += "; go on with maintenance.yml -e state=entered, or leave with -e state=left"
@@ -81,6 +87,12 @@ def recovery_action(
     if decision == "undo":
         return _action("undo", why, known.get("number"))
     return _action("finish" if header["kind"] == "deploy" else "forward", why, known.get("number"))
+
+
+def _model_change(header: Mapping[str, t.Any]) -> str:
+    """What it was to become, as whoever opened the journal wrote it down."""
+    told = header.get("finish") or {}
+    return " ".join(str(told[name]) for name in ("model", "version", "state") if told.get(name))
 
 
 def _ended_before(header: Mapping[str, t.Any], fleet: Journal) -> str | None:
@@ -136,7 +148,9 @@ def _missed(name: str, region: Journal, fleet: Journal) -> Journal | None:
     own = max((int(revision["number"]) for revision in region.get("revisions") or []), default=0)
     kept = [revision for revision in fleet.get("revisions") or [] if revision.get("outcome") in STANDING]
     release = fleet.get("header") or {}
-    if release.get("state") == "open" and (fleet.get("decision") or {}).get("decision") == "keep":
+    # What is opened alone is no release, and the decision beside it is that of the last one.
+    alone = release.get("kind") in _ALONE
+    if release.get("state") == "open" and not alone and (fleet.get("decision") or {}).get("decision") == "keep":
         began = (region.get("header") or {}).get("id") == release.get("id")
         if name in (release.get("steps") or []) and not began:
             kept.append({**release, "regions": {name: "behind"}})
@@ -219,7 +233,7 @@ def recovery_summary(regions: Sequence[Mapping[str, t.Any]], fleet: Journal | No
     # A change of weights has no part in any region.
     took_part = header.get("steps") or [] if is_open and header.get("kind") != "dns" else []
     missing = [str(region) for region in took_part if region not in known]
-    undone = ((fleet or {}).get("decision") or {}).get("decision") == "undo"
+    undone = header.get("kind") not in _ALONE and ((fleet or {}).get("decision") or {}).get("decision") == "undo"
     states = "; ".join(_state(entry) for entry in regions)
     following = []
     if problem:

@@ -40,8 +40,15 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.plac
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.revisions import next_number
 
-#: What is opened in one place alone, and where. It leaves the header of the last release when it ends.
-ALONE: t.Final[Mapping[str, str]] = {"standby": "region", "maintenance": "region", "dns": "fleet"}
+#: What is opened by itself, and in which scopes. It leaves the header of the last release when it ends.
+ALONE: t.Final[Mapping[str, tuple[str, ...]]] = {
+    "standby": ("region",),
+    "maintenance": ("region",),
+    "dns": ("fleet",),
+    "model": ("fleet", "region"),
+}
+#: What has in its own header what a recovery needs: the journal's own `finish` is that of the last release.
+TOLD_IN_HEADER: t.Final = ("dns", "model")
 
 
 def opened(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
@@ -82,10 +89,9 @@ def opened(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
             if release.kind in ALONE:
                 old = header_of(data)
                 new = {**_header_of(place, params, release, old.get("number")), **({"of": old} if old else {})}
-                if release.kind == "dns":
-                    # The journal's own `finish` is that of the last release.
+                if release.kind in TOLD_IN_HEADER:
                     new["finish"] = params["finish"]
-                if release.kind == "maintenance":
+                if release.kind in ("maintenance", "model"):
                     # Its way back must not find what the last release wrote, and nobody asks for that any more.
                     data = {key: text for key, text in data.items() if not key.isdigit()}
                 return {**data, "release": header_text(new)}
@@ -169,16 +175,12 @@ def _abandon(place: Place, release: ReleaseRef) -> None:
 def _new_release(place: Place, params: Mapping[str, t.Any], pending: JsonObject | None) -> ReleaseRef:
     """What the other tasks are told of this release; without its token."""
     pid, started = int(params["controller"]["pid"]), str(params["controller"]["started"])
+    stamp = time.strftime("%Y%m%dt%H%M%Sz", time.gmtime(place.clock.now()))
     if params["kind"] == "standby" and pending is not None:
         release_id, kind = f"{pending['release'][:54]}-standby", "standby"
         fleet = own_fleet(place, params)
-    elif params["kind"] == "maintenance":
-        stamp = time.strftime("%Y%m%dt%H%M%Sz", time.gmtime(place.clock.now()))
-        release_id, kind = params["release_id"] or f"{stamp}-maintenance", "maintenance"
-        fleet = own_fleet(place, params)
-    elif params["kind"] == "dns":
-        stamp = time.strftime("%Y%m%dt%H%M%Sz", time.gmtime(place.clock.now()))
-        release_id, kind = params["release_id"] or f"{stamp}-dns", "dns"
+    elif params["kind"] in ALONE:
+        release_id, kind = params["release_id"] or f"{stamp}-{params['kind']}", params["kind"]
         fleet = own_fleet(place, params)
     elif place.scope == "region":
         whole = ReleaseRef.from_option(params["fleet_release"])
@@ -187,7 +189,6 @@ def _new_release(place: Place, params: Mapping[str, t.Any], pending: JsonObject 
             if given not in (None, expected):
                 raise OptionError(name, f"{given} is not that of fleet_release, {expected}")
     else:
-        stamp = time.strftime("%Y%m%dt%H%M%Sz", time.gmtime(place.clock.now()))
         release_id, kind = params["release_id"] or stamp, params["kind"] or "deploy"
         fleet = own_fleet(place, params)
     return ReleaseRef(

@@ -38,7 +38,11 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store import Data
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.closing import closed
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.opening import ALONE, opened
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.opening import (
+    ALONE,
+    TOLD_IN_HEADER,
+    opened,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.place import (
     EMPTY_RESULT,
     Place,
@@ -88,6 +92,7 @@ _ALONE_TOLD: t.Final = {
     "standby": "a warm standby is opened in a region",
     "maintenance": "a maintenance is opened in a region",
     "dns": "a change of weights is opened for the fleet",
+    "model": "a change of a model is opened for the fleet and in each region",
 }
 _ID: t.Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -109,8 +114,9 @@ def _check(params: Mapping[str, t.Any]) -> None:
     """Refuse bad input before anything is asked or written."""
     state, scope = params["state"], params["scope"]
     where = ALONE.get(params["kind"])
-    if where is not None and (state, scope) != ("opened", where):
-        raise OptionError("kind", f"{_ALONE_TOLD[params['kind']]}, use state=opened and scope={where}")
+    if where is not None and (state != "opened" or scope not in where):
+        scopes = " or ".join(f"scope={one}" for one in where)
+        raise OptionError("kind", f"{_ALONE_TOLD[params['kind']]}, use state=opened and {scopes}")
     for name in _needed(params):
         if params[name] in (None, ""):
             raise OptionError(name, f"needed with state={state} and scope={scope}")
@@ -158,7 +164,8 @@ def _needed(params: Mapping[str, t.Any]) -> list[str]:
     state, region = params["state"], params["scope"] == "region"
     if state == "opened":
         if params["kind"] in ALONE:
-            return ["by", "controller", *(["fleet"] if region else ["finish"])]
+            told = ["finish"] if params["kind"] in TOLD_IN_HEADER else []
+            return ["by", "controller", *(["fleet"] if region else []), *told]
         return ["by", "controller", *(["fleet_release", "before"] if region else [])]
     if state == "taken_over":
         return ["by", "controller", *(["fleet"] if region else ["decision", "reason"])]
@@ -211,6 +218,12 @@ def _to_abort(place: Place, data: Data) -> str:
         raise Refused(
             f"{place.region}: the change of weights {header['id']} of {header['by']} is not aborted: each batch stands "
             "whole or not at all; let it end or recover it",
+            region=place.region,
+        )
+    if header["kind"] == "model":
+        raise Refused(
+            f"{place.region}: the change of a model {header['id']} of {header['by']} is not aborted: let it end and "
+            "run rollback_model.yml, or recover it",
             region=place.region,
         )
     if header["kind"] != "deploy":

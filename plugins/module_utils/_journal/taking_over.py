@@ -28,6 +28,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Decision, ReleaseRef
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store import Data
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.opening import ALONE
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.place import (
     Place,
     hold,
@@ -92,8 +93,8 @@ def _write_token(place: Place, params: Mapping[str, t.Any], release: ReleaseRef)
         header = header_of(data)
         mine = {"holder": release.holder, "token": release.token, "recovered_by": params["by"]}
         new = {**data, "release": header_text({**header, **mine})}
-        # A change of weights has none: the one that stands is that of the last release.
-        if wanted is not None and decision_of(data) is None and header["kind"] != "dns":
+        # What is opened alone has none: the one that stands is that of the last release.
+        if wanted is not None and decision_of(data) is None and header["kind"] not in ALONE:
             new["decision"] = wanted.to_text()
         return new
 

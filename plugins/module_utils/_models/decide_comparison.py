@@ -39,13 +39,20 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decid
     judge_coverage,
     ripe,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_served import (
+    judge_arrival,
+    judge_own_errors,
+    judge_own_labels,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_versus import (
     VersusRule,
     judge_versus,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.model import (
     JsonObject,
+    Pair,
     Risks,
+    Single,
     Verdict,
     Word,
 )
@@ -92,10 +99,14 @@ class Comparison:
 def compare(matched: Matched, rules: Rules, now: float, reference: Sequence[float] = ()) -> Comparison:
     """Everything that is known at the time `now` (unix seconds). `reference`: scores of the champion from before,
     against which its present ones are held; without any, drift is not judged."""
+    if rules.coverage.serves and not rules.coverage.mirrored:
+        checks = _served(matched, rules, now)
+        verdict = judge(checks)
+        return Comparison(verdict, checks, verdict.segment)
     pairs = matched.pairs
     checks = [
         judge_coverage(matched, rules.coverage),
-        _amount(matched, rules),
+        _amount(matched.pairs, rules),
         judge_errors(pairs, matched.challenger_only, rules.errors, rules.risks("errors")),
         judge_latency(
             [pair.champion.latency_ms for pair in pairs if not pair.champion.failed],
@@ -113,15 +124,35 @@ def compare(matched: Matched, rules: Rules, now: float, reference: Sequence[floa
     return Comparison(verdict, checks, verdict.segment or _worst(checks))
 
 
-def _amount(matched: Matched, rules: Rules) -> Verdict:
-    """Pairs, and the time from the first to the last of them: a quarter of an hour at night is not a day."""
-    pairs = matched.pairs
-    lasted_s = pairs[-1].at - pairs[0].at if pairs else 0.0
-    enough = len(pairs) >= rules.pairs_min and lasted_s >= rules.duration_min_s
+def _served(matched: Matched, rules: Rules, now: float) -> list[Verdict]:
+    """The checks where each version has requests of its own and none is copied. Without a champion beside it, as with
+    all of the traffic, its latency has nothing to be held against: that was judged at the steps before."""
+    champion, challenger = matched.champion_only, matched.challenger_only
+    found = [
+        judge_arrival(len(champion), len(challenger)),
+        _amount(challenger, rules, "answers"),
+        judge_own_errors(champion, challenger, rules.errors, rules.risks("errors")),
+    ]
+    if champion:
+        theirs, ours = (
+            [one.answer.latency_ms for one in side if not one.answer.failed] for side in (champion, challenger)
+        )
+        found.append(judge_latency(theirs, ours, rules.latency, rules.risks("latency")))
+    by_labels = _by_labels(matched, rules, now)
+    if rules.labels is not None:
+        versus = judge_own_labels(champion, challenger, rules.labels, rules.risks("versus"), now)
+        by_labels = [by_labels[0], *([versus] if champion else [])]
+    return found + by_labels
+
+
+def _amount(asked: Sequence[Pair | Single], rules: Rules, what: str = "pairs") -> Verdict:
+    """How many, and the time from the first to the last of them: a quarter of an hour at night is not a day."""
+    lasted_s = asked[-1].at - asked[0].at if asked else 0.0
+    enough = len(asked) >= rules.pairs_min and lasted_s >= rules.duration_min_s
     reason = (
-        f"{len(pairs)} of at least {rules.pairs_min} pairs in {lasted_s:.0f} of at least {rules.duration_min_s:g} s"
+        f"{len(asked)} of at least {rules.pairs_min} {what} in {lasted_s:.0f} of at least {rules.duration_min_s:g} s"
     )
-    evidence = {"pairs": len(pairs), "lasted_s": round(lasted_s, 3)}
+    evidence = {what: len(asked), "lasted_s": round(lasted_s, 3)}
     return Verdict("amount", "pass" if enough else "undecided", reason, evidence)
 
 

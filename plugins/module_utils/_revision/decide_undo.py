@@ -62,12 +62,12 @@ class UndoPlan:
 
 
 def touched_refs(entries: Sequence[Entry]) -> list[Ref]:
-    """The objects that a release wrote or meant to write, routes left out: they belong to k8s_traffic."""
+    """The objects that a release wrote or meant to write, routes left out: k8s_traffic and model_shadow have those."""
     return list({change.ref: None for entry in entries for change in entry.changes if _is_ours(change)})
 
 
 def _is_ours(change: Change) -> bool:
-    return change.op not in ("weights", "drain", "dns") and TAKEN_BACK not in change.fields
+    return change.op not in ("weights", "models", "drain", "dns") and TAKEN_BACK not in change.fields
 
 
 def plan_undo(

@@ -65,6 +65,14 @@ class Shift:
         """What of an object this shift is about, for people and to read it back."""
         return _text(weights_of(obj) if obj is not None else None)
 
+    def part(self, obj: JsonObject) -> t.Any:
+        """What of an object it writes: somebody else who changes that meanwhile stands in its way."""
+        return obj["spec"]
+
+    def onto(self, now: JsonObject, after: JsonObject) -> JsonObject:
+        """What is there now, with that part as it is to become."""
+        return {**now, "spec": after["spec"]}
+
 
 @dataclasses.dataclass
 class Written:
@@ -130,8 +138,12 @@ class Routes:
 
     def must_carry(self, name: str, old: Weights | None, new: Weights, min_ready: int | None = None) -> None:
         """Refuse more traffic for a slot that is not up to it now."""
+        self.must_be_ready(name, gaining(old, new), min_ready)
+
+    def must_be_ready(self, name: str, slots: Sequence[str], min_ready: int | None = None) -> None:
+        """Refuse traffic for slots that are not up to it now."""
         needed = max(1, min_ready or 1)
-        for slot in gaining(old, new):
+        for slot in slots:
             problem = not_enough(slot, self.ready(name, slot), needed)
             if problem:
                 raise ReleaseError(
@@ -210,7 +222,7 @@ class Routes:
                 now = self.must_get(shift.name)
                 if _is_written(shift, now):
                     return now
-                if now["spec"] != shift.live["spec"]:
+                if shift.part(now) != shift.part(shift.live):
                     raise ApiError(
                         f"{self.kube.region}: {self.kind(shift.name).KIND} {shift.name} was changed by somebody else "
                         "between our read and our write",
@@ -219,7 +231,7 @@ class Routes:
                         region=self.kube.region,
                         retriable=True,
                     ) from error
-                wanted = {**now, "spec": shift.after["spec"]}
+                wanted = shift.onto(now, shift.after)
         raise ApiError(
             f"{self.kube.region}: {self.kind(shift.name).KIND} {shift.name} changes faster than it can be written",
             kind="conflict",
@@ -294,7 +306,7 @@ def _is_written(shift: Shift, now: JsonObject | None) -> bool:
     if shift.live is None:
         # With the labels that say whose it is. The API server fills in defaults.
         return _holds(now, shift.after)
-    return bool(now["spec"] == shift.after["spec"])
+    return bool(shift.part(now) == shift.part(shift.after))
 
 
 def _holds(found: t.Any, wanted: t.Any) -> bool:

@@ -65,24 +65,24 @@ def test_the_missing_tag_is_never_pushed() -> None:
 
 
 def test_an_image_is_the_same_every_time_it_is_made(source: pathlib.Path) -> None:
-    first = images.app_layer(source)
+    first = images.app_layer({"exchange": images.sources(source)})
     for path in source.iterdir():
         path.touch()
-    assert images.app_layer(source).digest == first.digest
+    assert images.app_layer({"exchange": images.sources(source)}).digest == first.digest
     assert images.image_config("v1", [first]) == images.image_config("v1", [first])
 
 
 def test_the_app_layer_holds_the_package_and_what_python_made_of_it(source: pathlib.Path) -> None:
-    files = layer_files(images.app_layer(source))
+    files = layer_files(images.app_layer({"exchange": images.sources(source)}))
     assert {"app/exchange/__main__.py", "app/exchange/book.py"} <= set(files)
     assert not any(name.endswith(".md") for name in files)
     assert all(info.uid == 0 and info.mtime == 0 and info.mode & 0o444 for info in files.values())
 
 
 def test_changed_source_is_another_layer(source: pathlib.Path) -> None:
-    before = images.app_layer(source).digest
+    before = images.app_layer({"exchange": images.sources(source)}).digest
     (source / "book.py").write_text("BOOK = 2\n")
-    assert images.app_layer(source).digest != before
+    assert images.app_layer({"exchange": images.sources(source)}).digest != before
 
 
 def test_the_base_is_built_again_when_its_packages_change(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,3 +55,30 @@ def test_summary_names_what_failed_and_what_never_ran(run_tests: types.ModuleTyp
     assert lines[-1] == "tests failed: lint, test-unit (0.5 min)"
     assert any("lint" in line and "FAILED (2)" in line for line in lines)
     assert any("test-unit" in line and "not run" in line for line in lines)
+
+
+def test_only_what_the_stages_need_is_made_and_waited_for(
+    run_tests: types.ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    good = run_tests.Build("good", "good", "import time; time.sleep(0.2)", ("test-lab",))
+    bad = run_tests.Build("bad", "bad", "raise SystemExit(3)", ("test-models",))
+    monkeypatch.setattr(run_tests, "BUILDS", (good, bad))
+    monkeypatch.setattr(run_tests, "ROOT", tmp_path)
+    children = run_tests.Children()
+    assert run_tests.start_builds(children, ["lint"]) == {}
+    builds = run_tests.start_builds(children, ["lint", "test-models", "test-lab"])
+    run_tests.wait_for(builds, "lint")
+    assert set(builds) == {good, bad}
+    run_tests.wait_for(builds, "test-models")
+    assert list(builds) == [good]
+    assert "building bad failed, see .build/bad-build.log" in capsys.readouterr().out
+    process = builds[good]
+    run_tests.wait_for(builds, "test-lab")
+    assert process.poll() == 0
+
+
+def test_what_is_made_is_for_stages_that_there_are(run_tests: types.ModuleType) -> None:
+    assert {stage for build in run_tests.BUILDS for stage in build.stages} <= set(run_tests.STAGES)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.history import (
     history,
     history_lines,
@@ -90,11 +91,12 @@ def test_entries_of_a_region() -> None:
     ]
 
 
-def test_a_change_of_weights_is_called_that() -> None:
+@pytest.mark.parametrize(("kind", "name"), [("dns", "change of weights"), ("model", "change of a model")])
+def test_what_is_no_release_is_called_what_it_is(kind: str, name: str) -> None:
     fleet = {
-        "header": {"id": "d1", "kind": "dns", "by": "anna", "state": "open"},
+        "header": {"id": "d1", "kind": kind, "by": "anna", "state": "open"},
         "lock": {"holder": "d1", "lapsed": True},
     }
     lines = history_lines(history(fleet))
-    assert "change of weights d1 by anna is open" in lines
+    assert f"{name} d1 by anna is open" in lines
     assert "d1 holds the lock, and has lapsed: `recover` ends the release" in lines

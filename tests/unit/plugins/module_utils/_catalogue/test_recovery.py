@@ -429,3 +429,30 @@ def test_a_change_of_weights_has_no_part_in_a_region() -> None:
     stuck = recovery_summary([*whole, {"region": "fleet", "verdict": "stuck", "reason": "no answer"}], fleet)
     assert (stuck["ok"], stuck["close"]) == (False, False)
     assert "run recover again for fleet" in stuck["sentence"]
+
+
+SHADOW: t.Final[Json] = {"state": "deployed", "model": "fraud", "version": "v2", "slot": "green", "reason": "weekly"}
+
+
+def test_a_change_of_a_model_is_brought_to_an_end_with_or_without_the_fleet() -> None:
+    cut = journal(header("model", finish=SHADOW, of=header(state="closed")))
+    for known in (None, fleet("model", "undo"), fleet("model")):
+        found = recovery_action(cut, known, "away")
+        assert (found["action"], found["ended"]) == ("model", None)
+        assert found["why"] == "model r1 of anna was interrupted: fraud v2 deployed"
+
+
+@pytest.mark.parametrize("decision", ["keep", "undo", None])
+def test_the_decision_beside_a_change_of_a_model_is_that_of_the_last_release(decision: str | None) -> None:
+    open_model = fleet("model", decision)
+    ended = recovery_summary([report("a", "whole"), report("b", "whole")], open_model)
+    assert (ended["ok"], ended["close"], ended["outcome"]) == (True, True, "released")
+    # A region that took part and is not in this run has its journal still open.
+    alone = recovery_summary([report("a", "whole")], open_model)
+    assert (alone["ok"], alone["close"]) == (False, False)
+    assert "b took part and is not in this run" in alone["sentence"]
+    # And nobody is behind because of it.
+    there = recovery_action(journal(header(state="closed", name="r0")), open_model, name="b")
+    assert there["action"] == "none"
+    unnumbered = {**open_model, "header": {**open_model["header"], "number": None}}
+    assert recovery_action(journal(None), unnumbered, name="b")["action"] == "none"

@@ -1,0 +1,186 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all sources together know of two versions since a moment."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import gc
+import random
+import typing as t
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock, clock_time
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError, asked_wait_s
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.pauses import Pauses
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_pairs import Matched, match
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.model import Label, Observation
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.records import Reader
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.sources import Source
+
+#: Records of both versions and labels that are held at once: 0.3 KB each.
+MOST: t.Final = 1_000_000
+#: So far may the clock of a pod be ahead of that of a source.
+_SKEW_S: t.Final = 5.0
+_PAUSE_S: t.Final = 0.2
+_LONGEST_PAUSE_S: t.Final = 2.0
+_SHORTEST_S: t.Final = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """Requests from `since` (the beginning of the step) to `until` (now), both unix seconds. Those of the last
+    `settle_s` do not count yet: the slower version has to have had its time. The champion's scores of `reference_s`
+    before that are what its present ones are held against; 0 for none."""
+
+    since: float
+    until: float
+    settle_s: float = 10.0
+    reference_s: float = 3600.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """What was read: answers of each version, labels, answers of other versions (`others`), answers from before the
+    window (`early`), records that nobody can read. `warnings`: sentences for who asked."""
+
+    champion: int = 0
+    challenger: int = 0
+    labels: int = 0
+    others: int = 0
+    early: int = 0
+    unreadable: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """`reference`: scores of the champion from before the window."""
+
+    matched: Matched
+    reference: Sequence[float]
+    counts: Counts
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the search for objects in circles: it looks at a million records again and again, and finds none. That
+    is a quarter of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@uncollected()
+def evidence_of(
+    sources: Sequence[Source],
+    champion: str,
+    challenger: str,
+    window: Window,
+    *,
+    clock: Clock,
+    end: float,
+    chance: Callable[[], float] = random.random,
+) -> Evidence:
+    """Read all sources, each until it has answered or `end` (monotonic clock) has come: a source that is left out would
+    be evidence that is left out.
+
+    Raises ReleaseError: that of the source, or of kind `too_many`. What could not be read is in `counts`.
+    """
+    first = window.since - max(window.reference_s, _SKEW_S)
+    read: dict[str, Reader] = {}
+    for source in sources:
+        blank = Reader(champion, challenger)
+        read[source.name] = _read(source, blank, (first, window.until), clock=clock, end=end, chance=chance)
+    observations: list[Observation] = []
+    labels: list[Label] = []
+    reference: list[float] = []
+    early = 0
+    answered = {"champion": 0, "challenger": 0}
+    for reader in read.values():
+        for one in reader.observations:
+            if one.at >= window.since:
+                observations.append(one)
+                answered[one.role] += 1
+                continue
+            early += 1
+            score = one.answer.score
+            if one.role == "champion" and score is not None and one.at >= window.since - window.reference_s:
+                reference.append(score)
+        # A label comes after its request: these are of requests from before.
+        labels += [label for label in reader.labels if label.at >= window.since]
+    counts = Counts(
+        answered["champion"],
+        answered["challenger"],
+        len(labels),
+        sum(reader.others for reader in read.values()),
+        early,
+        sum(reader.unreadable for reader in read.values()),
+    )
+    warnings = (*_unread(read, first, window), *_unheard(counts, champion, challenger))
+    matched = match(observations, labels, window.until - window.settle_s)
+    return Evidence(matched, reference, dataclasses.replace(counts, warnings=warnings))
+
+
+def _read(
+    source: Source,
+    blank: Reader,
+    span: tuple[float, float],
+    *,
+    clock: Clock,
+    end: float,
+    chance: Callable[[], float],
+) -> Reader:
+    """All of one source. It is read anew after a failure that may pass: half an answer is none."""
+    pauses = Pauses(_PAUSE_S, _LONGEST_PAUSE_S, chance)
+    while True:
+        reader = blank.anew()
+        try:
+            for line in source.lines(*span, end):
+                reader.take(line)
+                if len(reader) > MOST:
+                    raise _too_many(source.name, span[0])
+            return reader
+        except ReleaseError as error:
+            pause_s = pauses.next(asked_wait_s(error))
+            if not error.retriable or clock.monotonic() + pause_s + _SHORTEST_S > end:
+                raise
+        clock.sleep(pause_s)
+
+
+def _too_many(name: str, since: float) -> ReleaseError:
+    problem = f"more than {MOST} answers and labels since {clock_time(since)}"
+    advice = "record a sample of the requests, or judge a shorter step"
+    return ReleaseError(f"source {name}: {problem}; {advice}", kind="too_many", system="models")
+
+
+def _unread(read: Mapping[str, Reader], first: float, window: Window) -> list[str]:
+    found = []
+    for name, reader in read.items():
+        total = len(reader) + reader.others + reader.unreadable
+        if not total:
+            found.append(f"source {name}: no record arrived from {clock_time(first)} to {clock_time(window.until)}")
+        if reader.unreadable:
+            found.append(
+                f"source {name}: {reader.unreadable} of {total} records cannot be read and do not count, the first: "
+                f"{reader.problem}"
+            )
+    return found
+
+
+def _unheard(counts: Counts, champion: str, challenger: str) -> list[str]:
+    """Nothing from a version while others answer: most often it writes another name than it has here."""
+    if not counts.others:
+        return []
+    silent = [name for name, heard in ((champion, counts.champion), (challenger, counts.challenger)) if not heard]
+    return [
+        f"no answer of version {name}, but {counts.others} of versions that are not judged; look what the records of "
+        f"{name} have as their version"
+        for name in silent
+    ]

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, Pincex release engineering
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judge the challenger of a task: read the evidence, compare, tell, and write the page. Changes no traffic."""
+
+from __future__ import annotations
+
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import clock_time
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_case import (
+    Case,
+    case_given,
+    case_of_registry,
+    case_of_route,
+)
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_comparison import Rules
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.evidence import Evidence, evidence_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.judge import Judgement, judged
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.region import look
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.report import Subject, page, write
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.rules import judging_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.task import Task
+
+
+def judge(task: Task) -> None:
+    """Tell what the evidence says of the challenger. Raises ReleaseError, also of kind `verdict` for a verdict that the
+    task is to fail on."""
+    case = _case(task)
+    if case is None:
+        task.told["next"] = {"action": "wait", "weight": 0, "reason": "there is no challenger", "needs": []}
+        return
+    task.told["judged"] = {
+        "champion": case.champion,
+        "challenger": case.challenger,
+        "strategy": case.strategy,
+        "weight": case.weight,
+        "since": clock_time(case.since),
+        "promoted": case.promoted,
+    }
+    now = task.clock.now()
+    judging = judging_of(task.judge, mirrored=case.mirrored, serves=case.serves)
+    ladder = judging.ladder(case.strategy, case.weights)
+    window = judging.window(case.since, now)
+    evidence = evidence_of(task.sources, case.champion, case.challenger, window, clock=task.clock, end=task.end)
+    task.warn(*evidence.counts.warnings)
+    judgement = judged(evidence, judging.rules, ladder, case.position(now), now)
+    task.told |= judgement.told()
+    task.told["reason"] = f"{task.title}: {case.challenger}: {task.told['reason']}"
+    task.progress(task.told["reason"])
+    if task.options.report:
+        subject = Subject(
+            task.options.model,
+            case.champion,
+            case.challenger,
+            case.strategy,
+            case.weight,
+            task.place,
+            case.since,
+            now,
+        )
+        _write_page(task, subject, evidence, judging.rules, judgement)
+    if task.told["verdict"] in task.options.fail_on:
+        raise ReleaseError(task.told["reason"], kind="verdict", system="models")
+
+
+def _case(task: Task) -> Case | None:
+    """Who is judged; None when nobody is there to be."""
+    options = task.options
+    if options.in_region:
+        found = look(task)
+        if found is None or found.note is None:
+            return None
+        return case_of_route(options, found.note, found.traffic)
+    if task.registry is None:
+        return case_given(options)
+    registered = task.registry.read(options.registered, task.end)
+    if not options.version and "challenger" not in registered.aliases:
+        task.end_with("none", f"{task.title}: no version has the alias challenger")
+        return None
+    return case_of_registry(options, registered, task.registry.versions(options.registered, task.end))
+
+
+def _write_page(task: Task, subject: Subject, evidence: Evidence, rules: Rules, judgement: Judgement) -> None:
+    task.told["report"] = task.options.report
+    if task.check_mode:
+        task.told["changed"] = True
+        return
+    task.told["changed"] = write(task.options.report, page(subject, evidence, rules, judgement))
