@@ -135,7 +135,8 @@ class Drive:
             pass
         seen = self._seen.setdefault((model, version), _Seen())
         seen.failed += failed
-        seen.latencies_s.append(asyncio.get_running_loop().time() - due)
+        # The loop's own clock, of the same base, is one of whole milliseconds with uvloop.
+        seen.latencies_s.append(time.monotonic() - due)
         # An answer that failed has a label as well: the truth does not wait for the model.
         known_at = time.time() + self.plan.label_s * (0.5 + self._chance.random())
         self._waiting.append((known_at, model, order))

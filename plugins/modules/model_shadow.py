@@ -118,6 +118,7 @@ options:
     suboptions:
       paths:
         description: The paths of requests that may be sent twice, as V(/predict), or V(/v1/predict/*) with all below.
+          Everything, V(/*), is refused.
         type: list
         elements: str
         default: []
@@ -177,7 +178,7 @@ options:
       - Checks for side effects that may refuse a shadow in vain. Those that did are in RV(overridden).
     type: list
     elements: str
-    choices: [egress, secrets, token, paths]
+    choices: [egress, secrets, token]
     default: []
   actor:
     description: Who does it, for the history of the registry.

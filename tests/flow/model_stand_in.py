@@ -65,7 +65,7 @@ def model_shadow(args: State, state: State, faults: State, check: bool) -> State
             raise ReleaseError("the API server is away", kind="unreachable", system="kubernetes", retriable=True)
         if params["state"] in faults.get("model", {}):
             raise ReleaseError(faults["model"][params["state"]], kind="refused", system="models")
-        options = options_of(params)
+        options = options_of(params, check_mode=check)
         if not check and options.state not in ("status", "judged"):
             held = state.get("held") or state["open"]
             assert (params.get("release") or {}).get("id") == held, (params.get("release"), held)

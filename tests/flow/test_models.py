@@ -126,6 +126,17 @@ def test_a_look_that_fails_promotes_nobody(canary: ModelFlow) -> None:
     assert canary.weights() == [(95, 5)] * 3
 
 
+def test_a_watch_that_ends_blind_is_no_good_end(canary: ModelFlow) -> None:
+    canary.write("fleet", judgements=[looked("hold", "wait"), {"error": "redis does not answer"}])
+    blind = canary.run("watch_model", *NAMED, "-e", "interval_s=1", "-e", "watch_s=1")
+    assert blind.code == 2, blind.output
+    assert "v2.1.0 is not watched any more, the last look could not judge: redis does not answer. Mend" in told(blind)
+    assert canary.weights() == [(95, 5)] * 3
+    canary.write("fleet", judgements=[{"error": "redis does not answer"}, looked("hold", "wait")])
+    seen = canary.run("watch_model", *NAMED, "-e", "interval_s=1", "-e", "watch_s=1")
+    assert seen.code == 0, seen.output
+
+
 @pytest.mark.parametrize(
     ("faults", "reason"),
     [

@@ -21,6 +21,9 @@ _BAD: t.Final = ("refused", "failed", "taken_back", "stuck", "unreachable")
 #: Of a region that has not got what was asked for.
 _FAILED: t.Final = ("failed", "stuck", "unreachable")
 _HEAD: t.Final = ("model", "region", "champion", "challenger", "strategy", "traffic", "since")
+#: What comes next where a strategy has nothing more to ask of a version.
+_READY: t.Final = ("ready", "promote")
+_FORCE: t.Final = """-e force=true -e "reason='...'\""""
 _ALIASES: t.Final = ("champion", "challenger", "previous_champion")
 
 
@@ -51,15 +54,23 @@ def model_back(verdicts: Sequence[str], fleet: str = "") -> bool:
 
 
 def refused_promotion(judged: Mapping[str, t.Any], request: Mapping[str, t.Any]) -> str:
-    """Why a version is not promoted; empty when the comparison passes, or a person takes it upon themselves."""
-    if judged.get("verdict") == "pass" or request.get("force"):
+    """Why a version is not promoted; empty when the comparison passes at the last step of its strategy, or a person
+    takes it upon themselves. A pass at 5 % of the traffic says nothing of what 100 % do to a version."""
+    step = judged.get("next") or {}
+    passes = judged.get("verdict") == "pass"
+    if request.get("force") or (passes and step.get("action") in _READY):
         return ""
     if judged.get("error"):
         return f"{request['model']} is not promoted, nobody can judge the challenger now: {_failure(judged)}"
+    if passes:
+        return (
+            f"{request['model']} is not promoted, the challenger passes and is not at the end of its steps, missing "
+            f"""is: {_missing(step)}; let watch_model.yml go on with it, or pass this by {_FORCE}."""
+        )
     word = {"fail": "is worse", "hold": "is not proven yet"}.get(str(judged.get("verdict")), "is not judged")
     return (
         f"{request['model']} is not promoted, the challenger {word}: {judged.get('reason') or 'nobody says why'}"
-        f"""{_worst(judged)}; wait for more evidence, or pass this by -e force=true -e "reason='...'"."""
+        f"""{_worst(judged)}; wait for more evidence, or pass this by {_FORCE}."""
     )
 
 
@@ -72,7 +83,7 @@ def look_lines(judged: Mapping[str, t.Any], request: Mapping[str, t.Any]) -> lis
     action = str(step.get("action") or "wait")
     if action == "advance":
         lines.append(f"next: {step['weight']} % of the traffic")
-    elif action in ("ready", "promote"):
+    elif action in _READY:
         lines.append(f"next: ready to be promoted, by promote_model.yml -e model={request['model']}")
     elif action == "roll_back":
         lines.append("next: it is taken back")
@@ -84,7 +95,7 @@ def look_lines(judged: Mapping[str, t.Any], request: Mapping[str, t.Any]) -> lis
 def watch_action(judged: Mapping[str, t.Any], request: Mapping[str, t.Any]) -> str:
     """What a watch does after a look: step, promote, rollback or nothing (empty)."""
     action = str((judged.get("next") or {}).get("action") or "wait")
-    if action in ("promote", "ready"):
+    if action in _READY:
         return "promote" if request.get("auto_promote") else ""
     return {"advance": "step", "roll_back": "rollback"}.get(action, "")
 
@@ -114,6 +125,12 @@ def _failure(result: Mapping[str, t.Any]) -> str:
 def _state(entry: Mapping[str, t.Any]) -> str:
     reason = str(entry.get("reason") or "")
     return f"{entry['region']} is {entry['verdict']}" + (f" ({reason})" if reason else "")
+
+
+def _missing(step: Mapping[str, t.Any]) -> str:
+    """Before a version that passes is at the end of its steps."""
+    following = [f"{step['weight']} % of the traffic"] if step.get("action") == "advance" else []
+    return "; ".join([*following, *(step.get("needs") or [])]) or "what comes next, nobody says it"
 
 
 def _worst(judged: Mapping[str, t.Any]) -> str:

@@ -69,13 +69,7 @@ def recovery_action(
         return {**found, "ended": _ended_before(header, fleet or {})}
     release = f"{header['kind']} {header['id']} of {header.get('by', 'unknown')}"
     if header["kind"] in ("standby", "maintenance", "model"):
-        why = f"{release} was interrupted"
-        if header["kind"] == "model":
-            why = f"{release} was interrupted: {_model_change(header)}"
-        if header["kind"] == "maintenance":
-            # What was before is in its record, which stands: an operator decides which way to go on.
-            why += "; go on with maintenance.yml -e state=entered, or leave with -e state=left"
-        found = _action(str(header["kind"]), why, header.get("number"))
+        found = _opened_alone(release, header, fleet is None and not given, problem)
         return {**found, "ended": _ended_before(header.get("of") or {}, fleet or {})}
     known = _known(str(header["id"]), fleet or {})
     decision = given or known.get("decision")
@@ -87,6 +81,20 @@ def recovery_action(
     if decision == "undo":
         return _action("undo", why, known.get("number"))
     return _action("finish" if header["kind"] == "deploy" else "forward", why, known.get("number"))
+
+
+def _opened_alone(release: str, header: Mapping[str, t.Any], alone: bool, problem: str) -> JsonObject:
+    """What to do with what is no release. `alone`: the fleet could not be taken over, because of `problem`."""
+    why = f"{release} was interrupted"
+    if header["kind"] == "maintenance":
+        # What was before is in its record, which stands: an operator decides which way to go on.
+        why += "; go on with maintenance.yml -e state=entered, or leave with -e state=left"
+    if header["kind"] == "model":
+        why += f": {_model_change(header)}"
+        if alone:
+            # It may be alive: a region that waits for the others does not renew its lease.
+            return _action("wait", f"{why}; nobody knows whether it goes on: {problem}", None)
+    return _action(str(header["kind"]), why, header.get("number"))
 
 
 def _model_change(header: Mapping[str, t.Any]) -> str:

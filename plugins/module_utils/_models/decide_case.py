@@ -58,6 +58,7 @@ def case_of_route(options: Options, note: Note, traffic: Traffic) -> Case:
     champion = options.champion or note.champion
     if not champion:
         raise OptionError("champion", "needed: the note on the route does not say which version it was")
+    _must_differ(champion, note.challenger)
     return Case(
         champion,
         note.challenger,
@@ -78,6 +79,12 @@ def must_be_meant(options: Options, note: Note) -> None:
         raise OptionError("version", f"is {options.version}, and the {role} here is {note.challenger}; look who it was")
 
 
+def _must_differ(champion: str, challenger: str) -> None:
+    if champion == challenger:
+        told = f"is {champion}, and the challenger is {champion} too"
+        raise OptionError("champion", f"{told}; give the version that it is to be compared with")
+
+
 def case_of_registry(options: Options, found: Registered, versions: Sequence[Version]) -> Case:
     """What is judged in the fleet. Raises OptionError, and what `named` raises."""
     names = names_of(versions)
@@ -87,9 +94,11 @@ def case_of_registry(options: Options, found: Registered, versions: Sequence[Ver
         raise OptionError("version", "needed: no version has the alias challenger")
     promoted = aliases.get("champion") == number
     role: Alias = "previous_champion" if promoted else "champion"
-    champion = options.champion or names.get(aliases.get(role, ""), "")
+    champion_number = named(versions, options.champion).number if options.champion else aliases.get(role, "")
+    champion = names.get(champion_number, "")
     if not champion:
         raise OptionError("champion", f"needed: no version has the alias {role}")
+    _must_differ(champion, names[number])
     since = options.since
     if since is None and options.weight not in (None, options.weights[0]) and not promoted:
         raise OptionError("since", f"needed with weight {options.weight}: the registry knows only of the first step")

@@ -43,6 +43,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decid
     judge_arrival,
     judge_own_errors,
     judge_own_labels,
+    sides_of,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_versus import (
     VersusRule,
@@ -67,7 +68,8 @@ _NEVER_FAIL: t.Final = ("coverage", "amount", "drift")
 @dataclasses.dataclass(frozen=True)
 class Rules:
     """`labels` None: there will never be any, and `agreement` has to say how much of it is needed. `false_fail`: how
-    often a comparison may fail a version that is within every limit; `false_pass`: pass one that is beyond a limit."""
+    often a comparison may fail a version that is within every limit; `false_pass`: pass one that is beyond a limit.
+    `share`: how much of the traffic is the challenger's, see Sides; for one that serves."""
 
     coverage: CoverageRule
     labels: LabelRule | None
@@ -81,6 +83,7 @@ class Rules:
     drift: DriftRule = dataclasses.field(default_factory=DriftRule)
     false_fail: float = 0.05
     false_pass: float = 0.05
+    share: float | None = 0.0
 
     def risks(self, check: str) -> Risks:
         return Risks(self.false_pass, self.false_fail * SHARES[check])
@@ -127,22 +130,26 @@ def compare(matched: Matched, rules: Rules, now: float, reference: Sequence[floa
 def _served(matched: Matched, rules: Rules, now: float) -> list[Verdict]:
     """The checks where each version has requests of its own and none is copied. Without a champion beside it, as with
     all of the traffic, its latency has nothing to be held against: that was judged at the steps before."""
-    champion, challenger = matched.champion_only, matched.challenger_only
+    sides = sides_of(matched, rules.share)
     found = [
-        judge_arrival(len(champion), len(challenger)),
-        _amount(challenger, rules, "answers"),
-        judge_own_errors(champion, challenger, rules.errors, rules.risks("errors")),
+        judge_arrival(sides, rules.coverage.least),
+        _amount(sides.challenger, rules, "answers"),
+        judge_own_errors(sides, rules.errors, rules.risks("errors")),
     ]
-    if champion:
+    if sides.champion:
         theirs, ours = (
-            [one.answer.latency_ms for one in side if not one.answer.failed] for side in (champion, challenger)
+            [one.answer.latency_ms for one in side if not one.answer.failed]
+            for side in (sides.champion, sides.challenger)
         )
         found.append(judge_latency(theirs, ours, rules.latency, rules.risks("latency")))
-    by_labels = _by_labels(matched, rules, now)
-    if rules.labels is not None:
-        versus = judge_own_labels(champion, challenger, rules.labels, rules.risks("versus"), now)
-        by_labels = [by_labels[0], *([versus] if champion else [])]
-    return found + by_labels
+    if rules.labels is None:
+        reason = "no label says whether its answers are right, and to agree it needs the same requests: run a shadow"
+        return [*found, Verdict("agreement", "undecided", reason)]
+    found.append(_by_labels(matched, rules, now)[0])
+    if sides.champion:
+        told = rules.versus.segments.loss_told
+        found.append(judge_own_labels(sides, rules.labels, told, rules.risks("versus"), now))
+    return found
 
 
 def _amount(asked: Sequence[Pair | Single], rules: Rules, what: str = "pairs") -> Verdict:

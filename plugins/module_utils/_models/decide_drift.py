@@ -77,8 +77,15 @@ def noise(reference: int, current: int, bins: int = BINS) -> float:
 
 
 def judge_drift(name: str, reference: Sequence[float], current: Sequence[float], rule: DriftRule) -> Verdict:
-    """`name` says what the values are. `fail`: they have drifted; `undecided`: a little, or there are too few."""
-    if not reference or not current:
+    """`name` says what the values are. `fail`: they have drifted; `undecided`: a little, or there are too few now.
+
+    A reference is what was before, so it never grows: with one that is too small nothing is judged, and the verdict
+    passes and says so. To wait for it would be to wait for ever.
+    """
+    least = math.ceil(2 * (BINS - 1) / rule.noise_max)
+    if len(reference) < least:
+        return Verdict("drift", "pass", _too_small(name, len(reference), least))
+    if not current:
         reason = f"{len(reference)} values of {name} before and {len(current)} now: nothing to compare"
         return Verdict("drift", "undecided", reason)
     index, gap, chance = psi(reference, current), distance(reference, current), noise(len(reference), len(current))
@@ -102,3 +109,10 @@ def judge_drift(name: str, reference: Sequence[float], current: Sequence[float],
     elif index >= rule.watch:
         word, told = "undecided", f"{told}; from {rule.watch:g} on it may be drift"
     return Verdict("drift", word, told, evidence)
+
+
+def _too_small(name: str, found: int, least: int) -> str:
+    """With `least` values before, half of the chance that is allowed is left for those of now."""
+    more = f"about {math.ceil(10 * least / found) / 10:g} times as much" if found else "more"
+    told = f"{found} values of {name} from before are too few, {least} are needed"
+    return f"not judged: {told}; give judge.reference_s {more}"

@@ -124,7 +124,7 @@ def judge_coverage(matched: Matched, rule: CoverageRule) -> Verdict:
     if not seen:
         reason = (
             f"no copy of {champion} requests arrived, and {100 * rule.mirrored:g} % should have: the gateway does not "
-            "mirror, though it may have accepted the filter"
+            "mirror, though it may have accepted the filter, or the pods of the challenger do not answer: look at them"
         )
         return Verdict("coverage", "undecided", reason, evidence)
     share = paired / sampled

@@ -23,7 +23,10 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decid
     traffic_of,
     with_traffic,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_traffic import (  # pylint: disable=unused-import # named in the text of `_Part`
+
+# The names in the text of `_Part` are not seen by pylint.
+# pylint: disable=unused-import
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_traffic import (
     Buckets,
     Mirror,
     Note,

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 import re
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,6 +87,22 @@ def mirrored_of(route: Mapping[str, t.Any]) -> MirrorRules | None:
     paths = dict.fromkeys(Path.of_match(match).text for match in matches)
     strip = set.intersection(*({name.lower() for name in _removed(rule)} for rule in copying))
     return MirrorRules(tuple(paths), matches[0].get("method"), tuple(sorted(strip)))
+
+
+def copies_these(route: Mapping[str, t.Any], mirrored: MirrorRules) -> bool:
+    """Whether the requests that the route copies are these, whatever their share is and which headers they lose."""
+    live = [match for rule in _rules(route) if _is_ours(rule, _MIRROR) for match in matches_of(rule)]
+    meant = [match for matches in _copied(_rules(_bare(route)), mirrored).values() for match in matches]
+    # In which order they were named says nothing.
+    one, other = (sorted(json.dumps(match, sort_keys=True) for match in matches) for matches in (live, meant))
+    return one == other
+
+
+def losses(mirrored: MirrorRules) -> str:
+    """What the champion does without while requests are copied. `strip` is not empty."""
+    names, paths = sorted({name.lower() for name in mirrored.strip}), ", ".join(mirrored.paths)
+    headers = " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+    return f"while requests for {paths} are copied, the champion gets them without {headers} too"
 
 
 def with_traffic(
@@ -218,12 +235,7 @@ def _removed(rule: Mapping[str, t.Any]) -> list[str]:
 def _copying(route: JsonObject, mirror: Mirror, mirrored: MirrorRules) -> list[JsonObject]:
     """The rules for the paths that are copied."""
     found = _rules(route)
-    matches: dict[int, list[JsonObject]] = {}
-    for text in mirrored.paths:
-        path = Path.of_text(text)
-        for number, match in covering(found, path, mirrored.method):
-            method = {"method": mirrored.method} if mirrored.method else {}
-            matches.setdefault(number, []).append({**match, "path": path.to_match(), **method})
+    matches = _copied(found, mirrored)
     made = []
     for count, number in enumerate(sorted(matches), start=1):
         rule = {**copy.deepcopy(found[number]), "name": f"{_MIRROR}{count}", "matches": matches[number]}
@@ -232,6 +244,17 @@ def _copying(route: JsonObject, mirror: Mirror, mirrored: MirrorRules) -> list[J
             rule["filters"] = [*_without_headers(rule, mirrored.strip), _mirror_filter(slots[mirror.slot], mirror)]
         made.append(rule)
     return made
+
+
+def _copied(rules: Sequence[JsonObject], mirrored: MirrorRules) -> dict[int, list[JsonObject]]:
+    """The matches of the requests for these paths, by the index of the rule that they come to."""
+    matches: dict[int, list[JsonObject]] = {}
+    method = {"method": mirrored.method} if mirrored.method else {}
+    for text in mirrored.paths:
+        path = Path.of_text(text)
+        for number, match in covering(rules, path, mirrored.method):
+            matches.setdefault(number, []).append({**match, "path": path.to_match(), **method})
+    return matches
 
 
 def _without_headers(rule: Mapping[str, t.Any], strip: Sequence[str]) -> list[JsonObject]:

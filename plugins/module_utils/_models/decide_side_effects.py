@@ -13,17 +13,15 @@ import copy
 import dataclasses
 import ipaddress
 import typing as t
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.redact import redact
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import referenced
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_paths import Path
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_rules import MirrorRules
 
 JsonObject = dict[str, t.Any]
 
-#: `egress`: where the pods may connect to. `secrets`, `token`: what they hold. `paths`: what is copied to them.
-Check = t.Literal["egress", "secrets", "token", "paths"]
+#: `egress`: where the pods may connect to. `secrets`, `token`: what they hold.
+Check = t.Literal["egress", "secrets", "token"]
 CHECKS: t.Final = t.get_args(Check)
 _DNS_PORT: t.Final = 53
 _SECRET_STORE: t.Final = "secrets-store.csi"
@@ -48,28 +46,20 @@ class Pods:
     policies: tuple[JsonObject, ...]
 
 
-def side_effect_problems(pods: Pods, mirrored: MirrorRules, declared: Sequence[str]) -> list[Problem]:
-    """What stands in the way of copying requests to these pods. `declared`: the paths that the catalogue says may be
-    copied. An empty list is no proof: see `not_proved`."""
+def side_effect_problems(pods: Pods) -> list[Problem]:
+    """What stands in the way of copying requests to these pods. An empty list is no proof: see `not_proved`."""
     if pods.deployment is None:
         text = f"there is no Deployment {pods.name}, so nothing is known of its pods; apply the challenger first"
-        return [Problem("egress", text), *_path_problems(mirrored, declared)]
+        return [Problem("egress", text)]
     template = (pods.deployment.get("spec") or {}).get("template") or {}
     return [
         *_egress_problems(pods.name, template, pods.policies),
         *_secret_problems(pods.name, pods.deployment),
         *_token_problems(pods.name, template.get("spec") or {}, pods.account),
-        *_path_problems(mirrored, declared),
     ]
 
 
-def override_problem(override: Sequence[str]) -> str | None:
-    """Why these are no checks that can be overridden."""
-    unknown = sorted(set(override) - set(CHECKS))
-    return f"there is no check {', '.join(unknown)} (there are: {', '.join(CHECKS)})" if unknown else None
-
-
-def split(problems: Iterable[Problem], override: Sequence[str]) -> tuple[list[Problem], list[Problem]]:
+def split(problems: Iterable[Problem], override: Container[str]) -> tuple[list[Problem], list[Problem]]:
     """Those that refuse the mirror, and those that somebody has overridden."""
     found = list(problems)
     return (
@@ -212,19 +202,3 @@ def _token_problems(name: str, pod: Mapping[str, t.Any], account: Mapping[str, t
     ]
     if projected:
         yield Problem("token", f"the volume {', '.join(projected)} of {name} has a token of its account; remove it")
-
-
-def _path_problems(mirrored: MirrorRules, declared: Sequence[str]) -> Iterator[Problem]:
-    if not mirrored.paths:
-        yield Problem("paths", "no path is named that may be copied; name those of the idempotent requests")
-    for text in mirrored.paths:
-        path = Path.of_text(text)
-        if path == Path("/", prefix=True):
-            yield Problem("paths", f"{text} copies every request; name the paths of the idempotent ones")
-        elif not any(_is_within(path, Path.of_text(allowed)) for allowed in declared):
-            names = ", ".join(declared) or "none"
-            yield Problem("paths", f"{text} is not among the paths that the catalogue lets be copied ({names})")
-
-
-def _is_within(path: Path, allowed: Path) -> bool:
-    return path == allowed or (allowed.prefix and path.is_below(allowed.to_match()))

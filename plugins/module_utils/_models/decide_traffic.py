@@ -210,7 +210,8 @@ def _text(value: t.Any) -> str:
 @dataclasses.dataclass(frozen=True)
 class Deployed:
     """This version is the challenger from now on. `slot`: where its pods are. `weights`: percent, by step. `percent`:
-    of requests that a shadow gets copies of. `header`: of an A/B test. `at`: unix seconds."""
+    of requests that a shadow gets copies of. `header`: of an A/B test. `at`: unix seconds. `same_requests`: the route
+    copies no other requests than are meant, where it copies any."""
 
     challenger: str
     champion: str | None
@@ -220,6 +221,7 @@ class Deployed:
     at: float
     percent: float = 10.0
     header: str = ""
+    same_requests: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -268,7 +270,11 @@ def wanted(now: Traffic, note: Note | None, intent: Intent) -> Wanted:
 
 def _rolled_back(now: Traffic, note: Note | None) -> Wanted:
     if note is None:
-        # Nobody says whose the weights are, so they stay.
+        if all(now.weights.values()):
+            shares = " and ".join(f"{slot} has {weight} %" for slot, weight in now.weights.items())
+            text = f"{shares} of the traffic, and nobody says who is the champion"
+            return Wanted(now, note, f"{text}; set the weights with k8s_traffic")
+        # Whoever has the traffic is the champion.
         return Wanted(Traffic(dict(now.weights)), None)
     return Wanted(_all_to(note.champion_slot), None)
 
@@ -292,29 +298,48 @@ def _deployed(now: Traffic, note: Note | None, intent: Deployed) -> Wanted:
             now, note, f"{intent.slot} has {now.shares[intent.slot]} % of the traffic, so it is the champion's"
         )
     same = note is not None and (note.strategy, note.weights) == (intent.strategy, intent.weights)
-    step, since = (note.step, note.since) if note is not None and same else (0, intent.at)
     began = note.began if note is not None and note.challenger == intent.challenger else intent.at
     new = Note(
-        intent.challenger, intent.slot, intent.strategy, step, since, intent.weights, intent.champion, began=began
+        intent.challenger,
+        intent.slot,
+        intent.strategy,
+        note.step if note is not None and same else 0,
+        intent.at,
+        intent.weights,
+        intent.champion,
+        began,
     )
-    return _checked(now, note, _at_step(new, Mirror(intent.slot, intent.percent), intent.header), new)
+    traffic = _at_step(new, Mirror(intent.slot, intent.percent), intent.header)
+    # Evidence counts from the instant at which the challenger got what it gets now.
+    if note is not None and same and intent.same_requests and _is_as(now, traffic):
+        new = dataclasses.replace(new, since=note.since)
+    return _checked(now, note, traffic, new)
 
 
 def _stepped(now: Traffic, note: Note, intent: Stepped) -> Wanted:
+    problem = _step_problem(now, note, intent)
+    if problem:
+        return Wanted(now, note, problem)
+    again = intent.to == note.step
+    new = dataclasses.replace(note, step=note.step if again else note.step + 1, since=intent.at)
+    traffic = _at_step(new, now.mirror, now.buckets.header if now.buckets is not None else "")
+    # One that somebody has written over begins anew.
+    return Wanted(now, note) if again and _is_as(now, traffic) else _checked(now, note, traffic, new)
+
+
+def _step_problem(now: Traffic, note: Note, intent: Stepped) -> str:
     following = note.step + 1
-    if intent.to == note.step:
-        return Wanted(now, note)
     if note.promoted:
-        return Wanted(now, note, f"{note.challenger} is the champion already; there is no step after that")
-    if following == len(note.weights):
-        return Wanted(now, note, f"{note.weights[-1]} % is the last step of {note.strategy}; promote {note.challenger}")
-    if intent.to not in (None, following):
-        return Wanted(now, note, f"step {intent.to} does not follow step {note.step}; the next one is {following}")
-    new = dataclasses.replace(note, step=following, since=intent.at)
-    header = now.buckets.header if now.buckets is not None else ""
-    if note.strategy == "ab" and not header:
-        return Wanted(now, note, "the rule of the A/B test is not on the route any more; deploy the challenger again")
-    return _checked(now, note, _at_step(new, now.mirror, header), new)
+        return f"{note.challenger} is the champion already; there is no step after that"
+    if intent.to != note.step and following == len(note.weights):
+        return f"{note.weights[-1]} % is the last step of {note.strategy}; promote {note.challenger}"
+    if intent.to not in (None, note.step, following):
+        return f"step {intent.to} does not follow step {note.step}; the next one is {following}"
+    if note.strategy == "ab" and now.buckets is None:
+        return "the rule of the A/B test is not on the route any more; deploy the challenger again"
+    if note.strategy == "shadow" and not now.copies[note.slot]:
+        return "the copies of the shadow are not on the route any more; deploy the challenger again"
+    return ""
 
 
 def _promoted(note: Note, intent: Promoted) -> Wanted:
@@ -331,6 +356,12 @@ def _at_step(note: Note, mirror: Mirror | None, header: str) -> Traffic:
         return Traffic(_all_to(note.champion_slot).weights, None, Buckets(note.slot, header, weight))
     weights = {slot: weight if slot == note.slot else 100 - weight for slot in SLOTS}
     return Traffic(weights, mirror if note.strategy == "shadow" and not weight else None)
+
+
+def _is_as(now: Traffic, traffic: Traffic) -> bool:
+    """Whether a route has this traffic already. It reads back a share of copies in steps of 0.01."""
+    read, meant = ({slot: round(share * 100) for slot, share in one.copies.items()} for one in (now, traffic))
+    return read == meant and dataclasses.replace(now, mirror=None) == dataclasses.replace(traffic, mirror=None)
 
 
 def _checked(now: Traffic, note: Note | None, traffic: Traffic, new: Note) -> Wanted:

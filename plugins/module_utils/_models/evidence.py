@@ -24,6 +24,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.sourc
 MOST: t.Final = 1_000_000
 #: So far may the clock of a pod be ahead of that of a source.
 _SKEW_S: t.Final = 5.0
+#: Further ahead than this is a wrong clock or another unit, and no request that just came.
+_FUTURE_S: t.Final = 60.0
 _PAUSE_S: t.Final = 0.2
 _LONGEST_PAUSE_S: t.Final = 2.0
 _SHORTEST_S: t.Final = 0.1
@@ -123,7 +125,7 @@ def evidence_of(
         early,
         sum(reader.unreadable for reader in read.values()),
     )
-    warnings = (*_unread(read, first, window), *_unheard(counts, champion, challenger))
+    warnings = (*_unread(read, first, window), *_ahead(read, window.until), *_unheard(counts, champion, challenger))
     matched = match(observations, labels, window.until - window.settle_s)
     return Evidence(matched, reference, dataclasses.replace(counts, warnings=warnings))
 
@@ -170,6 +172,20 @@ def _unread(read: Mapping[str, Reader], first: float, window: Window) -> list[st
             found.append(
                 f"source {name}: {reader.unreadable} of {total} records cannot be read and do not count, the first: "
                 f"{reader.problem}"
+            )
+    return found
+
+
+def _ahead(read: Mapping[str, Reader], until: float) -> list[str]:
+    """Records in milliseconds, or of a wrong clock: they would be missing, and nobody would know why."""
+    found = []
+    for name, reader in read.items():
+        ahead = sum(one.at > until + _FUTURE_S for one in reader.observations)
+        ahead += sum(one.at > until + _FUTURE_S for one in reader.labels)
+        if ahead:
+            found.append(
+                f"source {name}: {ahead} of {len(reader)} records lie more than {_FUTURE_S:g} s in the future; what "
+                "lies there does not count; look at the unit of ts (seconds) and at the clock of who writes it"
             )
     return found
 

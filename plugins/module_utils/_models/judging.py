@@ -38,7 +38,8 @@ def judge(task: Task) -> None:
         "promoted": case.promoted,
     }
     now = task.clock.now()
-    judging = judging_of(task.judge, mirrored=case.mirrored, serves=case.serves)
+    share = None if case.strategy == "ab" and not case.promoted else case.weight / 100
+    judging = judging_of(task.judge, mirrored=case.mirrored, serves=case.serves, share=share)
     ladder = judging.ladder(case.strategy, case.weights)
     window = judging.window(case.since, now)
     evidence = evidence_of(task.sources, case.champion, case.challenger, window, clock=task.clock, end=task.end)

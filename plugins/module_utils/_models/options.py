@@ -19,8 +19,9 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.argumen
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models import registries, rules, sources
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_paths import Path
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_rules import MirrorRules
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_side_effects import Check
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_side_effects import CHECKS
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_steps import (
     WEIGHTS,
     Ladder,
@@ -83,7 +84,7 @@ ARGUMENT_SPEC: t.Final = merge(
         "since": {"type": "float"},
         "report": {"type": "path"},
         "fail_on": {"type": "list", "elements": "str", "choices": ["fail", "hold"], "default": []},
-        "override": {"type": "list", "elements": "str", "choices": list(t.get_args(Check)), "default": []},
+        "override": {"type": "list", "elements": "str", "choices": list(CHECKS), "default": []},
         "actor": {"type": "str"},
         "reason": {"type": "str"},
         "deadline_s": {"type": "float", "default": 60.0},
@@ -105,6 +106,8 @@ _NEEDED_BY_REGISTRY: t.Final[Mapping[State, Sequence[str]]] = {
 }
 #: The states that know a route alone.
 _IN_A_REGION: t.Final = ("stepped", "restored")
+#: The states that move aliases forward. A way back also goes where the fleet could not be locked.
+_LOCKED: t.Final = ("deployed", "promoted")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +139,7 @@ class Options:
     deadline_s: float
 
 
-def options_of(params: Params) -> Options:
+def options_of(params: Params, *, check_mode: bool = False) -> Options:
     """Check everything. Raises OptionError naming the option."""
     state: State = params["state"]
     in_region, registry = params.get("route") is not None, params.get("registry")
@@ -145,6 +148,9 @@ def options_of(params: Params) -> Options:
         # 0 is a weight.
         if params.get(option) in (None, "", [], {}):
             raise OptionError(option, f"needed for state {state} {'with a route' if in_region else 'without a route'}")
+    if state in _LOCKED and not in_region and not check_mode and not params.get("release"):
+        problem = "the aliases move under the lock of the fleet; open a change of kind model with release_journal"
+        raise OptionError("release", f"needed for state {state} without a route: {problem}")
     if not _MODEL.fullmatch(params["model"]):
         raise OptionError(
             "model", f"{params['model']!r} is no name of a route; give a letter, then up to 51 of a-z, 0-9 and -"
@@ -173,6 +179,11 @@ def options_of(params: Params) -> Options:
     mirrored = _mirrored(params)
     if state == "deployed" and in_region and strategy == "shadow" and not mirrored.paths:
         raise OptionError("mirror.paths", "needed for strategy shadow: only requests that may be sent twice are copied")
+    everything = next((path for path in mirrored.paths if Path.of_text(path) == Path("/", prefix=True)), None)
+    if everything is not None:
+        raise OptionError(
+            "mirror.paths", f"{everything} copies every request; name the paths of those that may be sent twice"
+        )
     return Options(
         state=state,
         model=params["model"],

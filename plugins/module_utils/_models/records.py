@@ -84,7 +84,8 @@ class Reader:
         if error is not None and not isinstance(error, str):
             raise _wrong("err", error, "a text, empty for none")
         score = record.get("score")
-        latency_ms = _number(record, "ms")
+        # Who gave up waiting has no time to write, and nothing that failed counts for the latency.
+        latency_ms = 0.0 if error and record.get("ms") is None else _number(record, "ms")
         if latency_ms < 0:
             raise _wrong("ms", latency_ms, "milliseconds from 0 on")
         output = self._output(record, "out")

@@ -15,7 +15,11 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.retry import keep_trying
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models import decide_traffic
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_case import must_be_meant
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_rules import MirrorRules
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_rules import (
+    MirrorRules,
+    copies_these,
+    losses,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_side_effects import (
     not_proved,
     side_effect_problems,
@@ -42,19 +46,25 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.side_
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.task import Task
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.route import host_of
 
+#: What a gateway has to accept a write, also after a try that began late.
+_ACCEPT_LEAST_S: t.Final = 3.0
+
 
 def change_route(task: Task) -> None:
     """Bring the route to what the state says, wait until the gateway has accepted it, and prove it where the task says
     how. Raises ReleaseError."""
     at = task.clock.now()
-    done, _before = keep_trying(
-        lambda: _attempt(task, at),
-        task.session.journal.look_at_fleet,
-        check_mode=task.check_mode,
-        clock=task.clock,
-        progress=task.progress,
-    )
-    found, wanted = done
+    if task.options.state == "rolled_back":
+        # A way back has no pauses: users wait for it, and whoever asks for it tries again at once.
+        found, wanted = _attempt(task, at)
+    else:
+        (found, wanted), _before = keep_trying(
+            lambda: _attempt(task, at),
+            task.session.journal.look_at_fleet,
+            check_mode=task.check_mode,
+            clock=task.clock,
+            progress=task.progress,
+        )
     if not task.check_mode:
         _prove(task, found, wanted.traffic)
     told = task.told
@@ -95,14 +105,14 @@ def _wanted(task: Task, found: Found, at: float) -> Wanted:
     options = task.options
     if options.state != "deployed" and found.note is not None:
         must_be_meant(options, found.note)
-    wanted = decide_traffic.wanted(found.traffic, found.note, _intent(task, found.note, at))
+    wanted = decide_traffic.wanted(found.traffic, found.note, _intent(task, found, at))
     if wanted.problem:
         raise task.refused(wanted.problem)
     return wanted
 
 
-def _intent(task: Task, note: Note | None, at: float) -> Intent:
-    options = task.options
+def _intent(task: Task, found: Found, at: float) -> Intent:
+    options, note = task.options, found.note
     if options.state == "deployed":
         return Deployed(
             options.version,
@@ -113,6 +123,7 @@ def _intent(task: Task, note: Note | None, at: float) -> Intent:
             at,
             options.percent,
             options.header,
+            options.strategy != "shadow" or copies_these(found.route, options.mirrored),
         )
     if options.state == "stepped":
         if note is not None and options.weight not in note.weights:
@@ -130,15 +141,15 @@ def _mirrored(task: Task, found: Found, wanted: Wanted) -> MirrorRules | None:
     if options.state != "deployed":
         return found.mirrored
     pods = read_pods(task.session.kube, task.session.namespace, options.model, mirror.slot)
-    refusing, overridden = split(
-        side_effect_problems(pods, options.mirrored, options.mirrored.paths), list(options.override)
-    )
+    refusing, overridden = split(side_effect_problems(pods), options.override)
     task.told["overridden"] = [one.check for one in overridden]
     if refusing:
         raise task.refused("; ".join(f"{one.check}: {one.text}" for one in refusing))
     task.warn(*(f"{task.title}: {one.check} is overridden: {one.text}" for one in overridden))
     if "egress" not in task.told["overridden"]:
         task.warn(f"{task.title}: {not_proved(None)}")
+    if options.mirrored.strip:
+        task.warn(f"{task.title}: {losses(options.mirrored)}")
     return options.mirrored
 
 
@@ -200,7 +211,9 @@ def look(task: Task) -> Found | None:
 
 
 def _route(task: Task) -> ModelRoute:
-    return ModelRoute(task.session, task.options.model, accept_s=max(0.0, task.end - task.clock.monotonic()))
+    return ModelRoute(
+        task.session, task.options.model, accept_s=max(_ACCEPT_LEAST_S, task.end - task.clock.monotonic())
+    )
 
 
 def _tell(

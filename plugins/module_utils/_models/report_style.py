@@ -31,7 +31,7 @@ p { margin: 0; } .soft, figcaption p { color: var(--soft); font-size: 13px; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th, td { text-align: left; vertical-align: top; padding: 5px 10px 5px 0; border-top: 1px solid var(--grid); }
 th { font-weight: 600; color: var(--soft); font-size: 13px; } td b { text-transform: uppercase; font-size: 12px; }
-.checks td:nth-child(1), .checks td:nth-child(2) { white-space: nowrap; }
+.checks th, .checks td:nth-child(-n+2) { white-space: nowrap; }
 .warning { margin: 0 0 12px; } .numbers { margin-top: 8px; font-size: 13px; }
 .numbers td { font-variant-numeric: tabular-nums; } .numbers small { color: var(--soft); white-space: nowrap; }
 .plots { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 26px 34px; margin-top: 26px; }

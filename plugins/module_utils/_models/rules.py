@@ -150,9 +150,10 @@ class Judging:
         return made
 
 
-def judging_of(judge: Mapping[str, t.Any], *, mirrored: float, serves: bool) -> Judging:
+def judging_of(judge: Mapping[str, t.Any], *, mirrored: float, serves: bool, share: float | None = 0.0) -> Judging:
     """`judge` as the argument spec leaves it. `mirrored`: the share of the champion's requests that is copied, 0 to 1;
-    `serves`: the challenger has requests of its own as well. Raises OptionError naming the suboption."""
+    `serves`: the challenger has requests of its own, `share` of the traffic, None in an A/B test. Raises OptionError
+    naming the suboption."""
     for where, numbers, given in _groups(judge):
         for name, number in numbers.items():
             value = given[name]
@@ -177,6 +178,7 @@ def judging_of(judge: Mapping[str, t.Any], *, mirrored: float, serves: bool) -> 
         dataclasses.replace(_DRIFT, watch=drift["watch"], act=drift["act"], distance=drift["distance"]),
         judge["false_fail"],
         judge["false_pass"],
+        share,
     )
     return Judging(rules, *(judge[name] for name in ("settle_s", "reference_s", "step_min_s", "step_max_s")))
 

@@ -42,7 +42,9 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
     """One task. Traffic and aliases are short enough to be in every result, with or without --diff."""
     told: JsonObject = {}
     try:
-        task = _task(params, options_of(params), check_mode=check_mode, clock=clock, progress=progress)
+        task = _task(
+            params, options_of(params, check_mode=check_mode), check_mode=check_mode, clock=clock, progress=progress
+        )
         told = task.told
         with named(params):
             _act(task)

@@ -63,7 +63,17 @@ def test_one_region_that_fails_takes_the_others_back() -> None:
 @pytest.mark.parametrize(
     ("result", "force", "told"),
     [
-        (judged("pass"), False, ""),
+        (judged("pass", "ready"), False, ""),
+        (judged("pass", "promote"), False, ""),
+        (
+            judged("pass", "advance"),
+            False,
+            "the challenger passes and is not at the end of its steps, missing is: 25 % of the traffic; the comparison "
+            "passes on what is seen at 5 %; let watch_model.yml go on with it, or pass this by -e force=true",
+        ),
+        (judged("pass"), False, "missing is: the comparison passes on what is seen at 5 %; let watch_model.yml"),
+        ({**judged("pass"), "next": None}, False, "missing is: what comes next, nobody says it; let watch_model.yml"),
+        (judged("pass"), True, ""),
         (
             judged("fail", worst="SOL-USD/sell"),
             False,

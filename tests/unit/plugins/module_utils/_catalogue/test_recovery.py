@@ -434,12 +434,16 @@ def test_a_change_of_weights_has_no_part_in_a_region() -> None:
 SHADOW: t.Final[Json] = {"state": "deployed", "model": "fraud", "version": "v2", "slot": "green", "reason": "weekly"}
 
 
-def test_a_change_of_a_model_is_brought_to_an_end_with_or_without_the_fleet() -> None:
+def test_a_change_of_a_model_is_brought_to_an_end_once_the_fleet_is_taken_over() -> None:
     cut = journal(header("model", finish=SHADOW, of=header(state="closed")))
-    for known in (None, fleet("model", "undo"), fleet("model")):
-        found = recovery_action(cut, known, "away")
+    for known in (fleet("model", "undo"), fleet("model")):
+        found = recovery_action(cut, known)
         assert (found["action"], found["ended"]) == ("model", None)
         assert found["why"] == "model r1 of anna was interrupted: fraud v2 deployed"
+    # It may be alive, and only wait here for another region.
+    waits = recovery_action(cut, None, "its lock is renewed")
+    assert (waits["action"], waits["why"].endswith("whether it goes on: its lock is renewed")) == ("wait", True)
+    assert recovery_action(cut, None, "away", "undo")["action"] == "model"
 
 
 @pytest.mark.parametrize("decision", ["keep", "undo", None])

@@ -46,6 +46,7 @@ from module_docs import checked
 
 BLUE: t.Final = Traffic({"blue": 100, "green": 0})
 SOURCES: t.Final = [{"name": "records", "json_lines": {"url": "http://127.0.0.1:1"}}]
+SAME: t.Final = "is {0}, and the challenger is {0} too; give the version that it is to be compared with"
 WEIGHTS: t.Final[dict[Strategy, tuple[int, ...]]] = {
     "shadow": (0,),
     "canary": (5, 25, 50, 100),
@@ -127,6 +128,13 @@ def test_a_note_without_a_champion() -> None:
         case_of_route(options("route"), note, traffic)
 
 
+def test_nobody_is_compared_with_itself_in_a_region() -> None:
+    traffic, note = deployed("shadow")
+    with pytest.raises(OptionError) as caught:
+        case_of_route(options("route", champion="v2"), note, traffic)
+    assert caught.value.message == f"champion: {SAME.format('v2')}"
+
+
 # -- in the fleet
 
 
@@ -172,6 +180,21 @@ def test_what_nobody_knows_is_asked_for(aliases: Aliases, given_: dict[str, t.An
 def test_a_version_that_nobody_registered() -> None:
     with pytest.raises(ReleaseError, match="is not in the registry"):
         case_of_registry(options(version="v9"), FOUND, VERSIONS)
+
+
+def test_a_champion_by_its_number_is_that_of_its_name() -> None:
+    case = case_of_registry(options(champion="1"), FOUND, VERSIONS)
+    assert case == case_of_registry(options(champion=VERSIONS[0].name), FOUND, VERSIONS)
+    assert case.champion == VERSIONS[0].name
+    with pytest.raises(ReleaseError, match="is not in the registry"):
+        case_of_registry(options(champion="v9"), FOUND, VERSIONS)
+
+
+@pytest.mark.parametrize("champion", ["v2.1.0", "3"])
+def test_nobody_is_compared_with_itself_in_the_fleet(champion: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        case_of_registry(options(champion=champion), FOUND, VERSIONS)
+    assert caught.value.message == f"champion: {SAME.format('v2.1.0')}"
 
 
 def test_a_challenger_that_came_twice_is_judged_since_the_second_time() -> None:

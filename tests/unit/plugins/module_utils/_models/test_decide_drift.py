@@ -75,10 +75,32 @@ def test_an_index_between_is_no_verdict() -> None:
     assert judge_drift("scores", normal(2000), normal(2000, 0.37), rule).word == "undecided"
 
 
-@pytest.mark.parametrize(("before", "now"), [(0, 2000), (2000, 0), (800, 800), (100_000, 400)])
+@pytest.mark.parametrize(("before", "now"), [(2000, 0), (900, 900), (100_000, 400)])
 def test_too_few_values_say_nothing(before: int, now: int) -> None:
     verdict = judge_drift("scores", normal(before), normal(now, 2.0), RULE)
     assert verdict.word == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        (0, 2000, "give judge.reference_s more"),
+        (300, 0, "give judge.reference_s about 3 times as much"),
+        (800, 5000, "give judge.reference_s about 1.2 times as much"),
+    ],
+)
+def test_a_reference_that_is_too_small_keeps_nobody_waiting(before: int, now: int, said: str) -> None:
+    """What was before does not grow: waiting would be for ever."""
+    verdict = judge_drift("scores", normal(before), normal(now, 2.0), RULE)
+    assert verdict.word == "pass"
+    told = f"not judged: {before} values of scores from before are too few, 900 are needed; {said}"
+    assert verdict.reason == told
+
+
+@given(st.integers(0, 3000), st.floats(0.001, 0.1))
+def test_what_is_waited_for_can_come(before: int, noise_max: float) -> None:
+    if judge_drift("scores", [0.5] * before, [], DriftRule(noise_max=noise_max)).word == "undecided":
+        assert noise(before, before + 1) < noise_max
 
 
 def test_chance_makes_an_index_of_that_size() -> None:

@@ -86,6 +86,7 @@ def matched(pairs: int, champion_only: int = 0, challenger_only: int = 0) -> Mat
         (matched(865, 9135), 0.1, False, "pass", "865 of 910"),
         (matched(860, 9140), 0.1, False, "undecided", "94.5 % of 910"),
         (matched(0, 10_000), 0.1, False, "undecided", "the gateway does not mirror"),
+        (matched(0, 10_000), 0.1, False, "undecided", "or the pods of the challenger do not answer: look at them"),
         (matched(0, 3), 0.1, False, "undecided", "no request of 3 was sampled yet"),
         (matched(0), 1.0, False, "undecided", "no request of 0 was sampled yet"),
         # Its answers came, and the champion's records are lost.

@@ -21,6 +21,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decid
     RolledBack,
     Stepped,
     Traffic,
+    Wanted,
     gaining,
     other,
     traffic_problem,
@@ -141,10 +142,59 @@ def test_a_rollback_gives_everything_to_the_champion_before(strategy: Strategy, 
     assert after(*intents) == (CHAMPION, None)
 
 
-def test_a_rollback_without_a_note_takes_copies_and_buckets_away_and_leaves_the_weights() -> None:
-    odd = {"blue": 60, "green": 40}
-    assert after(RolledBack(), now=Traffic(odd)) == (Traffic(odd), None)
-    assert after(RolledBack(), now=Traffic(ALL_GREEN, Mirror("blue", 1.0))) == (Traffic(ALL_GREEN), None)
+def test_a_rollback_without_a_note_takes_copies_and_buckets_away() -> None:
+    for parts in ({"mirror": Mirror("blue", 1.0)}, {"buckets": Buckets("blue", HEADER, 30)}):
+        assert after(RolledBack(), now=Traffic(ALL_GREEN, **parts)) == (Traffic(ALL_GREEN), None)
+
+
+def test_a_rollback_without_a_note_does_not_guess_who_of_two_is_the_champion() -> None:
+    both = Traffic({"blue": 60, "green": 40})
+    found = wanted(both, None, RolledBack())
+    assert found.problem == (
+        "blue has 60 % and green has 40 % of the traffic, and nobody says who is the champion; set the weights with "
+        "k8s_traffic"
+    )
+    assert (found.traffic, found.note) == (both, None)
+
+
+@pytest.mark.parametrize("change", [{"percent": 50.0}, {"same_requests": False}])
+def test_a_shadow_that_copies_something_else_begins_anew(change: dict[str, t.Any]) -> None:
+    """What came under the old share says nothing of whether the new one arrives."""
+    now, note = after(deployed(at=AT), deployed(at=AT + 60))
+    assert note is not None and note.since == AT
+    now, note = after(deployed(at=AT + 90, **change), now=now, note=note)
+    assert note is not None and now.mirror == Mirror("green", change.get("percent", 10.0))
+    assert (note.since, note.began, note.step) == (AT + 90, AT, 0)
+
+
+def test_buckets_by_another_header_begin_anew() -> None:
+    _now, note = after(deployed("ab"), deployed("ab", at=AT + 90, header="x-user-bucket"))
+    assert note is not None and (note.since, note.began) == (AT + 90, AT)
+
+
+def test_a_share_is_the_same_as_it_is_read_back() -> None:
+    """A route has it in steps of 0.01."""
+    now, note = after(deployed(percent=0.1 + 0.2))
+    read = Traffic(now.weights, Mirror("green", 0.3))
+    _now, note = after(deployed(percent=0.1 + 0.2, at=AT + 60), now=read, note=note)
+    assert note is not None and note.since == AT
+
+
+def test_a_step_that_is_not_there_any_more_is_written_again() -> None:
+    now, note = after(deployed("canary"), Stepped(AT + 10, 1), Stepped(AT + 20, 2))
+    assert wanted(now, note, Stepped(AT + 30, 2)) == Wanted(now, note)
+    assert note is not None
+    # Somebody has set the weights.
+    found = wanted(CHAMPION, note, Stepped(AT + 30, 2))
+    assert found == Wanted(Traffic({"blue": 50, "green": 50}), dataclasses.replace(note, since=AT + 30))
+
+
+@pytest.mark.parametrize("live", [CHAMPION, Traffic(ALL_GREEN), Traffic({"blue": 95, "green": 5})])
+def test_copies_that_are_gone_are_not_told_as_a_step(live: Traffic) -> None:
+    _now, note = after(deployed())
+    found = wanted(live, note, Stepped(AT + 30, 0))
+    assert "the copies of the shadow are not on the route any more; deploy the challenger again" in found.problem
+    assert (found.traffic, found.note) == (live, note)
 
 
 @pytest.mark.parametrize(
@@ -164,6 +214,7 @@ def test_a_rollback_without_a_note_takes_copies_and_buckets_away_and_leaves_the_
         ([deployed("canary")], Stepped(AT, 2), "step 2 does not follow step 0; the next one is 1"),
         ([deployed(), Promoted(AT)], deployed(), "v2 is the champion already, in green"),
         ([deployed("canary"), Promoted(AT)], Stepped(AT), "champion already"),
+        ([deployed("canary"), Promoted(AT)], Stepped(AT, 0), "champion already"),
     ],
 )
 def test_what_is_refused(before: list[Intent], intent: Intent, part: str) -> None:

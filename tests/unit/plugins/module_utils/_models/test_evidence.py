@@ -131,6 +131,16 @@ def test_a_source_without_a_record_and_a_version_of_another_name_are_told() -> N
     )
 
 
+def test_what_lies_in_the_future_is_told() -> None:
+    """Milliseconds, and a clock that is wrong; a minute is what clocks may differ by."""
+    given = Told([answer(1, "v1", 1000), answer(1, "v2", 1_000_000), answer(2, "v1", 2060), label(1, 2061)])
+    found, _clock = read(given, Told([answer(3, "v1", 1000)], name="other"))
+    assert found.counts.warnings == (
+        "source market: 2 of 4 records lie more than 60 s in the future; what lies there does not count; "
+        "look at the unit of ts (seconds) and at the clock of who writes it",
+    )
+
+
 def test_the_collector_is_left_as_it_was() -> None:
     assert gc.isenabled()
     with pytest.raises(ReleaseError):

@@ -22,7 +22,13 @@ from shadow_world import MODEL, REGISTRY, SOURCES, ShadowWorld, bad
 HERE: dict[str, t.Any] = {"model": MODEL, "context": "c", "namespace": "n"}
 ROUTE: dict[str, t.Any] = {"route": {}}
 SHADOW: dict[str, t.Any] = {"version": "v2", "slot": "green", "mirror": {"paths": ["/predict"]}, **ROUTE}
-FLEET: dict[str, t.Any] = {"registry": REGISTRY, "version": "v2", "actor": "anna", "reason": "better"}
+FLEET: dict[str, t.Any] = {
+    "registry": REGISTRY,
+    "version": "v2",
+    "actor": "anna",
+    "reason": "better",
+    "release": {"id": "m1"},
+}
 
 BAD: t.Final[list[tuple[dict[str, t.Any], str]]] = [
     ({}, "route: needed for state deployed, or registry for the fleet's part of it"),
@@ -36,6 +42,7 @@ BAD: t.Final[list[tuple[dict[str, t.Any], str]]] = [
     ({**SHADOW, "champion": "v2"}, "champion: v2 is the version itself"),
     ({"version": "v2", **ROUTE}, "slot: needed for state deployed with a route"),
     ({**SHADOW, "mirror": {}}, "mirror.paths: needed for strategy shadow"),
+    ({**SHADOW, "mirror": {"paths": ["/predict", "/*"]}}, "mirror.paths: /* copies every request; name the paths"),
     ({**SHADOW, "model": "Price"}, "model: 'Price' is no name of a route"),
     ({**SHADOW, "model": "a" * 53}, "model: 'a"),
     ({**SHADOW, "percent": 0}, "percent: is 0; give more than 0 and at most 100"),
@@ -64,6 +71,8 @@ BAD: t.Final[list[tuple[dict[str, t.Any], str]]] = [
         "judge.accuracy.minimum: is 2",
     ),
     ({**FLEET, "version": None}, "version: needed for state deployed without a route"),
+    ({**FLEET, "release": None}, "release: needed for state deployed without a route: the aliases move under the lock"),
+    ({**FLEET, "release": None, "state": "promoted"}, "release: needed for state promoted without a route"),
     ({**FLEET, "actor": ""}, "actor: needed for state deployed without a route"),
     ({**FLEET, "reason": None, "state": "promoted"}, "reason: needed for state promoted without a route"),
     ({**FLEET, "version": None, "state": "rolled_back"}, "version: needed for state rolled_back without a route"),
@@ -118,6 +127,12 @@ def test_what_is_left_out() -> None:
     assert (found.mirrored.method, found.mirrored.strip) == ("POST", ("authorization", "cookie"))
     assert options(**{**SHADOW, "mirror": {"paths": ["/x"], "method": ""}}).mirrored.method is None
     assert options(**{**FLEET, "registry": {**REGISTRY, "model": "prices"}}).registered == "prices"
+
+
+def test_aliases_go_back_without_a_lock_and_are_looked_at_without_one() -> None:
+    assert options(**{**FLEET, "release": None, "state": "rolled_back"}).state == "rolled_back"
+    found = options_of(checked(ARGUMENT_SPEC, {**HERE, **FLEET, "release": None}), check_mode=True)
+    assert found.state == "deployed"
 
 
 def test_the_choices_are_those_of_the_decisions() -> None:

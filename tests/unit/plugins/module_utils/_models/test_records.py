@@ -52,6 +52,14 @@ def test_an_answer_that_failed_has_no_output() -> None:
     assert found.observations[0].answer == Answer(None, None, 7, "timeout")
 
 
+def test_an_answer_that_never_came_took_no_time_that_counts() -> None:
+    """A caller that gave up has nothing to write as `ms`, and its failure is one of that version all the same."""
+    late = {**ANSWER, "out": None, "err": "timeout", "ms": None}
+    found = read(late, {name: value for name, value in late.items() if name != "ms"})
+    assert [one.answer for one in found.observations] == [Answer(None, 0.5, 0.0, "timeout")] * 2
+    assert found.unreadable == 0
+
+
 def test_other_versions_are_counted_and_not_read_further() -> None:
     found = read({**ANSWER, "version": "v3", "ms": "x"})
     assert (len(found), found.others, found.unreadable) == (0, 1, 0)
@@ -73,6 +81,8 @@ def test_other_versions_are_counted_and_not_read_further() -> None:
         ({**ANSWER, "ts": True}, "ts is 'True'; it has to be a number"),
         ({**ANSWER, "ms": float("nan")}, "ms is 'nan'; it has to be a number"),
         ({**ANSWER, "ms": -1}, "ms is '-1'; it has to be milliseconds from 0 on"),
+        ({**ANSWER, "ms": None}, "ms is missing; it has to be a number"),
+        ({**ANSWER, "ms": "late", "err": "timeout"}, "ms is 'late'; it has to be a number"),
         ({**ANSWER, "ms": 10**400}, "ms is '1000"),
         ({**ANSWER, "score": "high"}, "score is 'high'; it has to be a number"),
         ({**ANSWER, "out": True}, "out is 'True'; it has to be a number"),

@@ -109,7 +109,8 @@ def test_without_a_challenger_there_is_nothing_to_judge(world: ShadowWorld) -> N
 
 
 def test_the_registry_knows_who_is_judged_and_since_when(world: ShadowWorld) -> None:
-    good(world.fleet("deployed"))
+    fleet, _region = world.releases()
+    good(world.fleet("deployed", release=fleet))
     world.source.pairs(PAIRS, NOW, 59.0)
     world.clock.elapsed += 60
     world.fleet_server.requests.clear()
@@ -124,7 +125,7 @@ def test_the_registry_knows_who_is_judged_and_since_when(world: ShadowWorld) -> 
     }
     assert (told["verdict"], told["next"]["action"]) == ("pass", "ready"), told["reason"]
     assert world.fleet_server.requests == []
-    good(world.fleet("promoted"))
+    good(world.fleet("promoted", release=fleet))
     world.clock.elapsed += 60
     told = good(world.fleet("judged", version="v2.1.0", **ASKED))
     assert (told["judged"]["champion"], told["judged"]["promoted"]) == ("v2.0.0", True)

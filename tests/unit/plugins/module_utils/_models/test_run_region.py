@@ -8,8 +8,9 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.route import with_weights
 from fakes import answer_with, lose_answer
-from shadow_world import BLUE, GREEN, MODEL, POLICY, ROUTE, ShadowWorld, bad, deployment, good
+from shadow_world import BLUE, GREEN, MODEL, POLICY, ROUTE, ShadowWorld, accepted, bad, deployment, good
 
 SHADOW = {**BLUE, "mirror": {"slot": "green", "percent": 10.0}}
 NOW = 1_800_000_000.0
@@ -222,6 +223,79 @@ def test_status_of_a_region_that_has_no_such_route(world: ShadowWorld) -> None:
     told = good(world.region("status"))
     assert (told["verdict"], told["traffic"]["after"], told["note"]) == ("none", None, None)
     bad(world.region("promoted"), "option")
+
+
+@pytest.mark.parametrize("change", [{"percent": 50}, {"mirror": {"paths": ["/predict", "/v2/*"]}}, {"method": "GET"}])
+def test_a_shadow_that_copies_something_else_begins_anew(world: ShadowWorld, change: dict[str, t.Any]) -> None:
+    both = {"paths": ["/v1/*", "/predict"], "method": change.pop("method", "POST")}
+    first = good(world.region("deployed", mirror={**both, "method": "POST"}))
+    world.clock.elapsed += 60
+    # In another order, and with other headers, they are the same requests.
+    same = {"paths": ["/predict", "/v1/*"], "strip_headers": ["cookie"]}
+    assert good(world.region("deployed", mirror=same))["note"] == first["note"]
+    done = good(world.region("deployed", **{"mirror": both, **change}))
+    assert (done["changed"], done["note"]["since"], done["note"]["began"]) == (True, NOW + 60, NOW)
+
+
+def test_a_step_that_somebody_has_set_back_is_written_again(world: ShadowWorld) -> None:
+    canary(world)
+    good(world.region("stepped", weight=25))
+    live = world.server.take(ROUTE)
+    other = with_weights(live, {"blue": 100, "green": 0})
+    world.server.change(ROUTE, spec=other["spec"])
+    world.server.stored[ROUTE].obj = accepted(world.server.take(ROUTE))
+    done = good(world.region("stepped", weight=25))
+    assert (done["changed"], world.weights()) == (True, {"blue": 75, "green": 25})
+
+
+def test_a_rollback_does_not_guess_who_is_the_champion(world: ShadowWorld) -> None:
+    world.server.put(accepted(with_weights(world.server.take(ROUTE), {"blue": 50, "green": 50})))
+    world.server.requests.clear()
+    message = bad(world.region("rolled_back"), "refused")
+    assert message.endswith("who is the champion; set the weights with k8s_traffic; nothing was written")
+    assert world.writes() == []
+
+
+def test_the_headers_that_the_champion_loses_are_told(world: ShadowWorld) -> None:
+    told = good(world.region("deployed"))["warnings"]
+    lost = f"{MODEL} in us-east-1: while requests for /predict are copied, the champion gets them without authorization"
+    assert [warning for warning in told if "the champion gets them" in warning] == [f"{lost} and cookie too"]
+    told = good(world.region("deployed", mirror={"paths": ["/predict"], "strip_headers": []}))["warnings"]
+    assert not any("the champion gets them" in warning for warning in told)
+
+
+def test_a_way_back_does_not_pause(world: ShadowWorld) -> None:
+    """Whoever calls it tries again each second."""
+    canary(world)
+    world.server.before.append(answer_with(503, times=1_000, path="httproutes"))
+    before = world.clock.elapsed
+    result = world.region("rolled_back")
+    assert result["failed"] and result["error"]["retriable"]
+    # A single request has its own time.
+    alone = world.clock.elapsed - before
+    assert not any("; try 2 in" in line for line in world.lines), alone
+    with pytest.raises(AssertionError):
+        good(world.region("promoted"))
+    assert any("; try 2 in" in line for line in world.lines)
+
+
+def test_after_a_late_try_the_gateway_has_time_as_well(world: ShadowWorld) -> None:
+    world.server.after.remove(world._accept)
+    busy = answer_with(503, times=1_000, path="httproutes")
+    began, wrote = world.clock.elapsed, []
+
+    def answer(request: t.Any) -> t.Any:
+        if world.clock.elapsed < began + 20:
+            return busy(request)
+        if request.method in ("PUT", "PATCH") and "dryRun" not in request.query and request.path.endswith(MODEL):
+            wrote.append(world.clock.elapsed)
+        if wrote and world.clock.elapsed >= wrote[0] + 1:
+            world.server.stored[ROUTE].obj = accepted(world.server.stored[ROUTE].obj)
+        return None
+
+    world.server.before.append(answer)
+    done = good(world.region("deployed", strategy="canary", deadline_s=5))
+    assert done["changed"] and wrote[0] > began + 5
 
 
 def test_an_api_server_that_is_away_for_a_moment_is_asked_again(world: ShadowWorld) -> None:

@@ -60,9 +60,10 @@ def test_the_journal_of_the_fleet_has_it_and_its_end(world: ShadowWorld) -> None
 
 
 def test_back_and_forth_is_in_the_history(world: ShadowWorld) -> None:
-    good(world.fleet("promoted"))
+    fleet, _region = world.releases()
+    good(world.fleet("promoted", release=fleet))
     world.clock.elapsed += 60
-    back = good(world.fleet("rolled_back"))
+    back = good(world.fleet("rolled_back", release=fleet))
     # Nobody wrote down what was the champion before v2.0.0.
     assert back["aliases"]["after"] == {"champion": "v2.0.0", "previous_champion": None, "challenger": None}
     told = good(world.fleet("status"))
@@ -75,16 +76,18 @@ def test_back_and_forth_is_in_the_history(world: ShadowWorld) -> None:
 
 
 def test_a_rollback_of_the_challenger_leaves_the_champion(world: ShadowWorld) -> None:
-    good(world.fleet("deployed"))
-    back = good(world.fleet("rolled_back"))
+    fleet, _region = world.releases()
+    good(world.fleet("deployed", release=fleet))
+    back = good(world.fleet("rolled_back", release=fleet))
     assert back["aliases"]["after"] == BEFORE
 
 
 @pytest.mark.parametrize("state", ["deployed", "promoted", "rolled_back"])
 def test_check_mode_tells_the_same_and_writes_nothing(world: ShadowWorld, state: str) -> None:
-    if state == "rolled_back":
-        good(world.fleet("promoted"))
     fleet, _region = world.releases()
+    if state == "rolled_back":
+        good(world.fleet("promoted", release=fleet))
+        world.fleet_server.requests.clear()
     writes = len(world.registry.writes)
     told = good(world.fleet(state, release=fleet, check_mode=True))
     assert (len(world.registry.writes), world.writes()) == (writes, [])
@@ -112,12 +115,13 @@ def test_status_says_what_a_killed_run_has_left(world: ShadowWorld) -> None:
             raise Killed
 
     world.registry.after_write = kill
+    fleet, _region = world.releases()
     with pytest.raises(Killed):
-        world.fleet("promoted")
+        world.fleet("promoted", release=fleet)
     world.registry.after_write = lambda _number: None
     [warning] = good(world.fleet("status"))["warnings"]
     assert warning.startswith(f"{MODEL} in the fleet: anna began 'promoted' of version v2.1.0 at 2027-01-15T08:00:00Z")
-    done = good(world.fleet("promoted"))
+    done = good(world.fleet("promoted", release=fleet))
     assert done["aliases"]["after"]["champion"] == "v2.1.0"
     assert good(world.fleet("status"))["warnings"] == []
 
@@ -179,5 +183,5 @@ def test_what_the_registry_refuses_is_written_down_as_not_done(world: ShadowWorl
 
 def test_an_unfinished_release_keeps_others_out(world: ShadowWorld) -> None:
     world.releases()
-    bad(world.fleet("promoted"), "locked")
+    bad(world.fleet("rolled_back", version="v2.0.0"), "locked")
     assert world.registry.writes == []

@@ -10,11 +10,9 @@ import typing as t
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ApiError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_rules import MirrorRules
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_side_effects import (
     Pods,
     not_proved,
-    override_problem,
     side_effect_problems,
     split,
 )
@@ -27,8 +25,6 @@ Json = dict[str, t.Any]
 
 NAME = "price-prediction-green"
 LABELS = {"app.kubernetes.io/name": "price-prediction", "pincex.io/slot": "green"}
-PATHS = MirrorRules(("/v1/predict",))
-DECLARED = ("/v1/predict", "/v1/explain/*")
 DNS = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
 FEATURES = {"to": [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "features"}}}]}
 
@@ -65,11 +61,9 @@ def problems(
     workload: Json | None = None,
     *policies: Json,
     account: Json | None = None,
-    mirrored: MirrorRules = PATHS,
-    declared: tuple[str, ...] = DECLARED,
 ) -> list[tuple[str, str]]:
     pods = Pods(NAME, workload or deployment(), account, policies or (policy(DNS, FEATURES),))
-    return [(problem.check, problem.text) for problem in side_effect_problems(pods, mirrored, declared)]
+    return [(problem.check, problem.text) for problem in side_effect_problems(pods)]
 
 
 def test_one_that_may_only_answer_is_fit() -> None:
@@ -174,24 +168,8 @@ def test_a_token_among_its_volumes() -> None:
     assert [check for check, _text in problems(deployment(volumes=[volume]))] == ["token"]
 
 
-@pytest.mark.parametrize(
-    ("paths", "part"),
-    [
-        ((), "no path is named"),
-        (("/*",), "/* copies every request"),
-        (("/v1/predict", "/v1/order"), "/v1/order is not among the paths"),
-        (("/v1/predict/*",), "/v1/predict/* is not among the paths"),
-        (("/v1/explain/shap", "/v1/explain/*", "/v1/explain/deep/*"), ""),
-    ],
-)
-def test_what_is_copied(paths: tuple[str, ...], part: str) -> None:
-    found = problems(mirrored=MirrorRules(paths))
-    assert [check for check, _text in found] == (["paths"] if part else [])
-    assert all(part in text for _check, text in found)
-
-
 def test_nothing_is_known_of_pods_that_are_not_there() -> None:
-    found = side_effect_problems(Pods(NAME, None, None, ()), PATHS, DECLARED)
+    found = side_effect_problems(Pods(NAME, None, None, ()))
     assert [(problem.check, "apply the challenger first" in problem.text) for problem in found] == [("egress", True)]
 
 
@@ -203,15 +181,14 @@ def test_another_policy_never_makes_what_is_open_closed(policies: list[Json]) ->
     """They add up: who is allowed by one is allowed."""
     pods = Pods(NAME, deployment(), None, tuple(policies))
     is_open = policy({}) in policies or not any(one["spec"]["policyTypes"] == ["Egress"] for one in policies)
-    assert bool(side_effect_problems(pods, PATHS, DECLARED)) == is_open
+    assert bool(side_effect_problems(pods)) == is_open
 
 
 def test_who_overrides_names_what() -> None:
-    found = side_effect_problems(Pods(NAME, deployment(hostNetwork=True), None, ()), PATHS, ())
+    workload = deployment(hostNetwork=True, automountServiceAccountToken=True)
+    found = side_effect_problems(Pods(NAME, workload, None, ()))
     refusing, overridden = split(found, ["egress"])
-    assert ({one.check for one in refusing}, {one.check for one in overridden}) == ({"paths"}, {"egress"})
-    assert override_problem(["egress", "paths"]) is None
-    assert override_problem(["all"]) == "there is no check all (there are: egress, secrets, token, paths)"
+    assert ({one.check for one in refusing}, {one.check for one in overridden}) == ({"token"}, {"egress"})
 
 
 def test_an_accepted_policy_is_no_proof() -> None:
@@ -234,7 +211,7 @@ def test_they_are_read_from_the_cluster() -> None:
     assert (found.deployment or {})["metadata"]["name"] == NAME
     assert (found.account or {})["metadata"]["name"] == "price-prediction"
     assert [one["metadata"]["name"] for one in found.policies] == ["models"]
-    assert side_effect_problems(found, PATHS, DECLARED) == []
+    assert side_effect_problems(found) == []
     server.denied.add(("list", "networkpolicies"))
     with pytest.raises(ApiError, match="forbidden"):
         read_pods(kube, "exchange", "price-prediction", "green")
