@@ -104,6 +104,7 @@ def requests(demo: LabRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield
         for driver in drivers:
             assert driver.poll() is None, "requests were made until the end"
+    assert run([PYTHON, "-m", "lab.models", "down", "--name", "test"], timeout_s=120).code == 0
 
 
 def test_a_shadow_gets_its_share_of_copies_and_no_traffic(demo: LabRun, requests: None) -> None:
