@@ -104,7 +104,7 @@ def once(options: t.Mapping[str, t.Any], pairs: int) -> dict[str, float]:
 def measure(options: Options) -> Measured:
     """The whole part; a round is one process."""
     # A helper of the tests: only this part needs a Redis.
-    import redis_server  # noqa: PLC0415
+    import redis_server  # noqa: PLC0415 - of the tests, not on every path
 
     found = []
     with tempfile.TemporaryDirectory() as folder:

@@ -32,6 +32,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decid
     Note,
     Traffic,
 )
+
+# pylint: enable=unused-import
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import decide_weights
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.route import SLOTS
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.routes import TAKEN_BACK

@@ -30,7 +30,7 @@ def evidence(pairs: int = 2000, **changes: float) -> Evidence:
     """In one of ten segments, with the hostile name, the challenger is worse; both have scores."""
     rng = random.Random(7)
     made = []
-    for pair in world(pairs, errors=0.002, **changes).pairs:  # type: ignore[arg-type]
+    for pair in world(pairs, errors=0.002, **changes).pairs:  # type: ignore[arg-type]  # a seed is whole
         champion, challenger = (
             dataclasses.replace(one, score=rng.gauss(middle, 0.1))
             for one, middle in ((pair.champion, 0.5), (pair.challenger, 0.6))
