@@ -138,7 +138,7 @@ bench-flags: $(READY) ## Feature flags: PART=kill, ramp, agree, large, writers, 
 	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH):$(CURDIR)/tests/flags:$(CURDIR)/tests/dns:$(CURDIR)/tests/drain:$(CURDIR)/tests/unit/plugins/module_utils/_drain \
 		$(BIN)/python -m bench.flags $(PART)
 
-bench-models: $(READY) ## How models are judged: PART=simulated, judged or streamed, or all of them
+bench-models: $(READY) ## How models are judged: PART=simulated, judged, streamed, beside (root) or back (root), or all of them
 	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH):$(CURDIR)/tests/models:$(CURDIR)/tests/flags:$(CURDIR)/tests/dns $(BIN)/python -m bench.models $(PART)
 
 .PHONY: chaos

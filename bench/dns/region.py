@@ -36,7 +36,7 @@ RATE: t.Final = 200.0
 BASELINE_S: t.Final = 20.0
 #: How long each step of a ramp is watched, in seconds: longer than 4,000 answers take, the module's and the bench's.
 HOLD_S: t.Final = 20
-_CALLBACKS: t.Final = pathlib.Path(__file__).parent / "callbacks"
+_CALLBACKS: t.Final = ROOT / "bench" / "callbacks"
 _OUTSIDE: t.Final = "prometheus-outside"
 _BREATH_S: t.Final = 3
 _END_S: t.Final = 120

@@ -21,7 +21,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock i
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_comparison import Rules
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_pairs import CoverageRule, LabelRule
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_steps import Ladder, Position
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.evidence import Window, evidence_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_window import Window
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.evidence import evidence_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.judge import judged
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.redis_stream import FIELD, PREFIX
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.report import Subject, page

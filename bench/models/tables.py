@@ -55,6 +55,47 @@ def _plain(rows: Sequence[Row]) -> list[str]:
     )
 
 
+def _bold(text: str, row: Row) -> str:
+    return f"**{text}**" if row["met"] is False else text
+
+
+def _share(row: Row) -> str:
+    return f"{row['value']:.1f} %"
+
+
+def _beside(rows: Sequence[Row]) -> list[str]:
+    """A line for each challenger, and one for what no shadow costs."""
+    heads = ("", "p95 beside no shadow, median (worst)", "goal", "p95 (bounds)", "copied", "copies answered", "errors")
+    lines = []
+    for case in dict.fromkeys(str(one["case"]) for one in rows):
+        own = {str(one["metric"]): one for one in rows if one["case"] == case}
+        errors = _number(own["errors"])
+        if len(own) == 1:
+            lines.append([case, "", "", "", "", "", errors])
+            continue
+        beside, p95 = own["p95 beside no shadow"], own["p95"]
+        times = "not measured" if beside["value"] is None else f"{beside['value']:.2f} ({beside['worst']:.2f})"
+        bounds = f"{p95['p95']:.1f} ms ({p95['low']:.1f} to {p95['high']:.1f})"
+        copies = (_share(own["copied"]), _share(own["copies answered"]))
+        lines.append([case, _bold(times, beside), _goal(beside), bounds, *copies, errors])
+    return _lines(heads, lines)
+
+
+def _back(rows: Sequence[Row]) -> list[str]:
+    heads = ("", "", "median", "worst", "goal")
+    lines = []
+    for one in rows:
+        median, worst = (_measured(one[key], str(one["unit"])) for key in ("value", "worst"))
+        lines.append([str(one["case"]), str(one["metric"]), median, _bold(worst, one), _goal(one)])
+    return _lines(heads, lines)
+
+
+def _measured(value: float | None, unit: str) -> str:
+    if value is None:
+        return "not measured"
+    return f"{value:.0f}" if unit == "count" else f"{value:.2f} {unit}"
+
+
 def tables(rows: Sequence[Row]) -> Mapping[str, list[str]]:
     """Every table by its name."""
     steady = [one for one in rows if str(one["case"]).startswith("true")]
@@ -65,6 +106,8 @@ def tables(rows: Sequence[Row]) -> Mapping[str, list[str]]:
         "segments": _plain([one for one in rows if "undecided" in one]),
         "repeated": _by_rule(rows, ("promoted",)),
         "judged": _plain([one for one in rows if one["part"] in ("judged", "streamed")]),
+        "beside": _beside([one for one in rows if one["part"] == "beside"]),
+        "back": _back([one for one in rows if one["part"] == "back"]),
     }
 
 

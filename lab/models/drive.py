@@ -60,12 +60,16 @@ class Plan:
     label_s: float
 
 
-@dataclasses.dataclass
-class _Seen:
-    """What was seen of one version of one model."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Asked:
+    """One request that has ended. `due_at`: unix seconds; `took_s`: from then to its end. `version` is NO_VERSION where
+    no answer of one came."""
 
-    latencies_s: list[float] = dataclasses.field(default_factory=list)
-    failed: int = 0
+    model: str
+    version: str
+    due_at: float
+    took_s: float
+    failed: bool
 
 
 class Drive:
@@ -73,8 +77,11 @@ class Drive:
 
     def __init__(self, plan: Plan, run_id: str) -> None:
         self.plan = plan
+        #: In the order in which they ended.
+        self.asked: list[Asked] = []
         self._run_id = run_id
-        self._seen: dict[tuple[str, str], _Seen] = {}
+        #: What unix time is ahead of the clock that latencies are taken from.
+        self._ahead_s = time.time() - time.monotonic()
         self._sent = dict.fromkeys(plan.models, 0)
         self._labelled = dict.fromkeys(plan.models, 0)
         self._unlabelled = dict.fromkeys(plan.models, 0)
@@ -133,10 +140,9 @@ class Drive:
             version, failed = answer.headers.get("x-version", NO_VERSION), answer.status != 200
         except HttpFailure:
             pass
-        seen = self._seen.setdefault((model, version), _Seen())
-        seen.failed += failed
         # The loop's own clock, of the same base, is one of whole milliseconds with uvloop.
-        seen.latencies_s.append(time.monotonic() - due)
+        took_s = time.monotonic() - due
+        self.asked.append(Asked(model, version, self._ahead_s + due, took_s, failed))
         # An answer that failed has a label as well: the truth does not wait for the model.
         known_at = time.time() + self.plan.label_s * (0.5 + self._chance.random())
         self._waiting.append((known_at, model, order))
@@ -167,19 +173,22 @@ class Drive:
 
     def report(self) -> dict[str, t.Any]:
         """Counts, and latencies in milliseconds, by model and version. `none` is what got no answer of a version."""
+        seen: dict[tuple[str, str], list[Asked]] = {}
+        for one in self.asked:
+            seen.setdefault((one.model, one.version), []).append(one)
         return {
             model: {
                 "sent": self._sent[model],
-                "failed": sum(seen.failed for (name, _version), seen in self._seen.items() if name == model),
+                "failed": sum(one.failed for one in self.asked if one.model == model),
                 "labels": self._labelled[model],
                 "labels_lost": self._unlabelled[model],
                 "versions": {
                     version: {
-                        "answers": len(seen.latencies_s),
-                        "failed": seen.failed,
-                        "latency_ms": latency_figures(seen.latencies_s),
+                        "answers": len(own),
+                        "failed": sum(one.failed for one in own),
+                        "latency_ms": latency_figures(one.took_s for one in own),
                     }
-                    for (name, version), seen in sorted(self._seen.items())
+                    for (name, version), own in sorted(seen.items())
                     if name == model
                 },
             }
@@ -196,6 +205,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--seconds", type=float, help="end after so long (default: on a signal)")
     top.add_argument("--label-delay", type=float, default=2, help="seconds until a label is known (default 2)")
     top.add_argument("--out", type=pathlib.Path, help="write the figures into this JSON file")
+    top.add_argument("--each", type=pathlib.Path, help="write every request into this file, a line of JSON each")
     return top
 
 
@@ -234,25 +244,30 @@ def summary(report: t.Mapping[str, t.Any]) -> list[str]:
     return lines
 
 
-async def drive(plan: Plan) -> dict[str, t.Any]:
-    """One run, until its end or a signal; its figures."""
+async def drive(plan: Plan) -> Drive:
+    """One run, until its end or a signal."""
     running = Drive(plan, secrets.token_hex(4))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, running.stop)
     await running.run()
-    return running.report()
+    return running
 
 
 def main() -> int:
     options = parser().parse_args()
     try:
         plan = make_plan(options, read_state(plan_lab(options.name)))
-        if options.out is not None and not options.out.parent.is_dir():
-            raise DriveError(f"--out {options.out}: there is no such folder")
+        for option, path in (("--out", options.out), ("--each", options.each)):
+            if path is not None and not path.parent.is_dir():
+                raise DriveError(f"{option} {path}: there is no such folder")
     except (LabError, DriveError) as error:
         print(error, file=sys.stderr)
         return 2
-    report = uvloop.run(drive(plan))
+    ran = uvloop.run(drive(plan))
+    report = ran.report()
+    if options.each is not None:
+        lines = (json.dumps(dataclasses.asdict(one), separators=(",", ":")) for one in ran.asked)
+        options.each.write_text("".join(f"{line}\n" for line in lines))
     if options.out is not None:
         options.out.write_text(json.dumps(report, separators=(",", ":")) + "\n")
     print("\n".join(summary(report)))

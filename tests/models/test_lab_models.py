@@ -129,6 +129,10 @@ async def test_answers_of_both_versions_and_labels_meet_in_the_records(
         report = drive.report()[MODEL]
         assert (report["sent"], report["failed"], report["labels"], report["labels_lost"]) == (300, 0, 300, 0)
         assert report["versions"][version]["answers"] == 300
+        # Each by the time table, whatever the others took, and in unix time.
+        due = sorted(one.due_at for one in drive.asked)
+        assert [at - due[0] for at in due] == pytest.approx([number / 100 for number in range(300)], abs=1e-4)
+        assert began <= due[0] and max(one.due_at + one.took_s for one in drive.asked) <= time.time()
     status, text = fetch(recorder_port, f"/records/{MODEL}?since={began - 1}")
     records = [json.loads(line) for line in text.splitlines()]
     assert status == 200

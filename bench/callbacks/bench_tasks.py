@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Ansible wants the documentation before the imports.
 # ruff: noqa: E402
-"""A line of JSON for each task of a playbook: when it began and ended, and what dns_weight returned."""
+"""A line of JSON for each task of a playbook: when it began and ended, and what a module that is measured returned."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ import typing as t
 
 from ansible.plugins.callback import CallbackBase
 
-_KEPT: t.Final = "pincex.zero_downtime.dns_weight"
+_KEPT: t.Final = ("pincex.zero_downtime.dns_weight", "pincex.zero_downtime.model_shadow")
 
 
 class CallbackModule(CallbackBase):
@@ -58,7 +58,7 @@ class CallbackModule(CallbackBase):
             "began": self._began.get((host, task._uuid), now),
             "ended": now,
             "failed": failed,
-            "result": result._result if str(task.action) == _KEPT else None,
+            "result": result._result if str(task.action) in _KEPT else None,
         }
         with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, default=str) + "\n")
