@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.run import ARGUMENT_SPEC, EMPTY_RESULT, run
-from ansible_collections.pincex.zero_downtime.plugins.plugin_utils._run_here import RunHere
+from ansible_collections.pincex.zero_downtime.plugins.plugin_utils._run_here import RunHere, controller_option
 
 
 class ActionModule(RunHere):
@@ -15,3 +17,10 @@ class ActionModule(RunHere):
     ARGUMENT_SPEC = ARGUMENT_SPEC
     EMPTY_RESULT = EMPTY_RESULT
     RUN = staticmethod(run)
+
+    def prepare(self, given: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Whoever takes back holds locks, and the controller's own process is part of them."""
+        wanted = given.get("take_back")
+        if not isinstance(wanted, dict) or wanted.get("controller"):
+            return given
+        return {**given, "take_back": {**wanted, "controller": controller_option()}}

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue import known_models, models_back, status
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue import promotion as promotions
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue import status
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_drift import Drift, decide_drift
 from ansible_collections.pincex.zero_downtime.plugins.plugin_utils._plain import plainly
 
@@ -23,14 +23,21 @@ def newest_revision(journal: Result) -> int | None:
 
 
 def region_status(
-    region: str, journal: Result, recorded: Result | None = None, read: Result | None = None
+    region: str,
+    journal: Result,
+    recorded: Result | None = None,
+    read: Result | None = None,
+    *,
+    models: Result | None = None,
+    names: Sequence[str] = (),
 ) -> JsonObject:
     problem = status.region_problem(journal, recorded, read)
     if problem is not None:
         return status.unread_region(region, problem)
     then, now = (recorded or {}).get("revision"), (read or {}).get("revision") or {}
     drift = decide_drift(then, now, journal.get("standby")) if then else Drift([], ["no revision is recorded here"])
-    return status.region_status(region, journal, now, drift.fields, drift.told)
+    known = known_models.environment_models({region: models or {}}, names)
+    return status.region_status(region, journal, now, drift.fields, drift.told, models=known)
 
 
 def promotion_problems(request: Mapping[str, t.Any], sources: Mapping[str, t.Any], own_journal: Result) -> list[str]:
@@ -47,7 +54,12 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
+            "environment_models": plainly(known_models.environment_models),
             "environment_status": plainly(status.environment_status),
+            "models_back": plainly(models_back.models_back),
+            "models_gone": plainly(models_back.gone_slots),
+            "models_moved": plainly(models_back.models_moved),
+            "models_told": plainly(models_back.models_told),
             "newest_revision": plainly(newest_revision),
             "promotion": plainly(promotion),
             "promotion_problems": plainly(promotion_problems),

@@ -33,6 +33,7 @@ extends_documentation_fragment:
   - pincex.zero_downtime._model_registry
   - pincex.zero_downtime._model_sources
   - pincex.zero_downtime._model_judge
+  - pincex.zero_downtime._model_take_back
   - pincex.zero_downtime._attributes
 attributes:
   check_mode:
@@ -52,9 +53,9 @@ options:
       deployed: O(version) is the challenger from now on. With O(route) it gets the first step of O(strategy) in
         O(slot), without the alias C(challenger).
       stepped: The challenger gets the next step, which is O(weight). Needs O(route).
-      judged: Change nothing but O(report); compare both versions by what O(sources) have since the step began, and say
-        what is next. With O(route) the annotation says who is judged and since when, else the aliases and the
-        history of the registry. Without either O(version), O(champion) and O(since) do.
+      judged: Change nothing but O(report) and what O(take_back) says; compare both versions by what O(sources) have
+        since the step began, and say what is next. With O(route) the annotation says who is judged and since when, else
+        the aliases and the history of the registry. Without either O(version), O(champion) and O(since) do.
       promoted: The challenger gets all of the traffic and stays noted, so that it can be watched; without O(route) it
         gets the alias C(champion), and the champion C(previous_champion).
       rolled_back: The champion, or after a promotion the one before, gets all of the traffic, and no copy is sent any
@@ -181,10 +182,10 @@ options:
     choices: [egress, secrets, token]
     default: []
   actor:
-    description: Who does it, for the history of the registry.
+    description: Who does it, for the history of the registry and the journals of O(take_back).
     type: str
   reason:
-    description: Why, for the history of the registry.
+    description: Why, for the history of the registry and the journals of O(take_back).
     type: str
   deadline_s:
     description: When to give up, in seconds.
@@ -241,6 +242,23 @@ EXAMPLES = r"""
     context: us-east-1
     namespace: exchange
   register: looked
+
+- name: The same, and back in a second when it is worse
+  pincex.zero_downtime.model_shadow:
+    state: judged
+    model: price-prediction
+    route: {}
+    sources:
+      - {name: lines, json_lines: {url: "https://records.pincex.test/records/{model}"}}
+    take_back:
+      fleet: {context: management, namespace: pincex-fleet, unreachable_s: 5}
+      regions:
+        - {context: us-east-1, namespace: exchange, unreachable_s: 5}
+        - {context: eu-west-1, namespace: exchange, unreachable_s: 5}
+    actor: anna
+    reason: watched
+    context: us-east-1
+    namespace: exchange
 
 - name: The next step of a canary
   pincex.zero_downtime.model_shadow:
@@ -307,7 +325,8 @@ EXAMPLES = r"""
 RETURN = r"""
 traffic:
   description:
-    - With O(route) what the route gives to the slots, before and after. C(weights) are percent, C(mirror) and
+    - With O(route) what the route gives to the slots, before and after. With O(state=judged) it is that which was
+      judged. C(weights) are percent, C(mirror) and
       C(buckets) are null where there are none.
   returned: always
   type: dict
@@ -360,7 +379,10 @@ reason:
   type: str
   sample: "price-prediction in us-east-1: blue 0, green 100, v2.1.0 in green is the champion since 2027-01-15T08:00:00Z"
 judged:
-  description: With O(state=judged) who was judged, and where it is. C(weight) is percent of the traffic.
+  description:
+    - With O(state=judged) who was judged, and where it is. C(weight) is percent of the traffic.
+    - C(evidence_since) is when what was judged begins. That is when the step began, and later where more than a million
+      answers and labels came since.
   returned: always
   type: dict
   sample:
@@ -370,6 +392,7 @@ judged:
     weight: 25
     since: "2027-01-15T08:10:00Z"
     promoted: false
+    evidence_since: "2027-01-15T08:10:00Z"
 checks:
   description:
     - With O(state=judged) what each check says, with its evidence. C(segment) is the one that the verdict rests on,
@@ -406,6 +429,32 @@ next:
     weight: 50
     reason: all checks pass
     needs: ["the comparison passes on what is seen at 50 %"]
+taken_back:
+  description:
+    - With O(take_back) what was taken back, null when nothing was to be. C(decided_at) is when, in unix seconds.
+    - C(fleet) has C(verdict) (V(opened), V(refused) when somebody else works there, V(unreachable) or V(failed)),
+      C(reason), and C(release), the journal that is open, null without one.
+    - C(regions) has for each region the same with the verdicts V(rolled_back), V(refused), V(unreachable) and
+      V(failed), and besides C(traffic) before and after, the C(note) that was there, C(kept), C(changed), and
+      C(served_at), when its gateway had accepted the route, in unix seconds; null when it was too slow to.
+    - In check mode it says what would be, without C(release) and C(served_at).
+  returned: always
+  type: dict
+  sample:
+    decided_at: 1800000060.0
+    fleet: {verdict: unreachable, release: null, reason: "fleet: connection refused"}
+    regions:
+      us-east-1:
+        verdict: rolled_back
+        release: {id: 20270115t080100z-model}
+        reason: "price-prediction in us-east-1: blue 100, green 0, no challenger"
+        traffic:
+          before: {weights: {blue: 75, green: 25}, mirror: null, buckets: null}
+          after: {weights: {blue: 100, green: 0}, mirror: null, buckets: null}
+        note: {challenger: v2.1.0, champion: v2.0.0}
+        kept: []
+        changed: true
+        served_at: 1800000060.2
 reigns:
   description: With O(state=status) who was the champion when, the oldest first. Null for what nobody wrote down.
   returned: always

@@ -26,7 +26,7 @@ attributes:
     support: full
     details:
       - Opening again with the same O(release_id) from the same playbook returns the open release.
-      - A decision is written once.
+      - A decision is written once. That about a change of a model is its own, and beside that of the last release.
       - What was told is not told again.
 options:
   state:
@@ -102,7 +102,8 @@ options:
     default: []
   finish:
     description:
-      - What is left to do in a region when the release is kept, for a recovery.
+      - What is left to do in a region when the release is kept, for a recovery. With O(scope=fleet) the C(models) that
+        go back with a rollback.
       - RV(finish) is the same.
       - Needed with O(kind=dns) and O(kind=model), where it says what the change is; RV(header) has it.
     type: dict
@@ -138,7 +139,7 @@ options:
   summary:
     description:
       - What the fleet's history tells of the release, with O(state=closed) and O(scope=fleet).
-      - C(reason), C(decision), C(versions), C(changes) and C(regions) of it are recorded.
+      - C(reason), C(decision), C(versions), C(changes), C(regions), C(flags) and C(models) of it are recorded.
       - Needed with O(state=told), where C(regions) has V(released) for each region that got the release.
     type: dict
   standby_s:

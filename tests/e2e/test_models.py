@@ -19,13 +19,16 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from lab_run import BIN, CHECKOUT, Ended, LabRun, playbook, run
+from lab_run import BIN, CHECKOUT, PROFILES, Ended, LabRun, playbook, run
 
+from chaos.sweep import SERVICES, version_of
+from chaos.world import World
 from lab.kube import Kube
 from lab.model import plan_lab
 
 LAB = plan_lab("test")
 MODEL = "fraud"
+SERVICE = "reference-data"
 CHAMPION, BETTER = "v2.0.0", "v2.1.0"
 PYTHON = str(BIN / "python")
 #: Requests of each region in a second, and how many of them are copied.
@@ -149,3 +152,26 @@ def test_the_way_back_gives_the_champion_everything(demo: LabRun, requests: None
     assert [weights(route) for route in routes()] == [[100, 0]] * len(LAB.regions)
     status = model("model_status", demo)
     assert f"registry of {MODEL}: champion {CHAMPION}" in status.output
+
+
+def test_a_rollback_of_the_environment_takes_the_champion_of_its_revision_along(demo: LabRun, requests: None) -> None:
+    """The services are as the revision has them: only who serves the model differs."""
+    other = next(one for one in ("v1", "v2") if one != version_of(World(LAB, SERVICES).read(), SERVICE))
+    quick = {"release_waves": ["100%"], "release_standby_s": 0, "gate_profiles": PROFILES}
+    known = set(demo.reports.glob("*.json"))
+    released = playbook("deploy", reports=demo.reports, release_versions={SERVICE: other}, **quick)
+    assert released.code == 0, released.output
+    (report,) = set(demo.reports.glob("*.json")) - known
+    number = json.loads(report.read_text(encoding="utf-8"))["revision"]
+    deployed = model("deploy_model", demo, version=BETTER)
+    assert deployed.code == 0, deployed.output
+    promoted = model("promote_model", demo, version=BETTER, force=True, reason="tried by a test")
+    assert promoted.code == 0, promoted.output
+    assert alias("champion") == BETTER
+
+    back = playbook("rollback", reports=demo.reports, revision=number, **quick)
+    assert back.code == 0, back.output
+    assert f"{MODEL} goes back with this rollback: {BETTER} leaves the traffic, {CHAMPION} serves" in back.output
+    assert [weights(route) for route in routes()] == [[100, 0]] * len(LAB.regions)
+    assert alias("champion") == CHAMPION
+    assert version_of(World(LAB, SERVICES).read(), SERVICE) == other

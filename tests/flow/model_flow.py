@@ -103,11 +103,13 @@ class ModelFlow(Flow):
     def held(self) -> list[str | None]:
         return [self.write(place).get("held") for place in (*REGIONS, "fleet")]
 
-    def broken_off(self, **finish: t.Any) -> None:
-        """As if the playbook had been killed before it closed its journals."""
+    def broken_off(self, decision: str | None = None, **finish: t.Any) -> None:
+        """As if the playbook had been killed before it closed its journals, and with `decision` after that was written
+        down."""
         for place in (*REGIONS, "fleet"):
             state = self.write(place)
             self.write(place, held="m1", told_finish={**state["told_finish"], **finish})
+        self.write("fleet", decision=decision and {"decision": decision, "by": "anna", "reason": "as it was meant"})
 
 
 def acts(done: Run, *modules: str) -> list[tuple[str, str, str]]:

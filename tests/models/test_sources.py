@@ -17,7 +17,8 @@ import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import SystemClock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models import redis_stream
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.evidence import Window, evidence_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_window import Window
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.evidence import evidence_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.sources import Source, sources_of
 from powerdns_server import free_ports
 from redis_server import RedisServer

@@ -9,6 +9,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.columns import ruled
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.known_models import changes_by_revision
 
 JsonObject = dict[str, t.Any]
 
@@ -29,6 +30,7 @@ _REVISION_KEYS: t.Final = (
     "changes",
     "regions",
     "flags",
+    "models",
 )
 
 #: What is open and no release, in words.
@@ -38,13 +40,18 @@ _KINDS: t.Final = {"dns": "change of weights", "model": "change of a model"}
 def history(fleet: Mapping[str, t.Any], environment: str = "") -> JsonObject:
     """The same for a program: every revision with the same keys, oldest first, and what is open now.
 
-    A key that an old record does not have is None.
+    A key that an old record does not have is None. `model_changes` is what is different of the models since the
+    revision before, by model, in words; None where the record has none.
     """
     revisions = sorted(fleet.get("revisions") or [], key=lambda entry: int(entry.get("number") or 0))
     header, lock = header_of(fleet), fleet.get("lock") or {}
+    changes = changes_by_revision(revisions)
     return {
         "environment": environment,
-        "revisions": [{key: entry.get(key) for key in _REVISION_KEYS} for entry in revisions],
+        "revisions": [
+            {**{key: entry.get(key) for key in _REVISION_KEYS}, "model_changes": changes.get(int(entry["number"]))}
+            for entry in revisions
+        ],
         "open": open_release(fleet),
         # The decision of the newest release, whether it has ended or not.
         "decision": {**fleet["decision"], "release": header.get("id")} if fleet.get("decision") else None,
@@ -129,7 +136,7 @@ def _row(entry: Mapping[str, t.Any]) -> list[str]:
         str(entry["opened_at"] or "-"),
         str(entry["by"] or "-"),
         told_versions(entry["versions"]),
-        _told_changes({**changes, **(entry["flags"] or {})}),
+        _told_changes({**changes, **(entry["flags"] or {}), **(entry["model_changes"] or {})}),
     ]
 
 

@@ -361,3 +361,12 @@ def _is_int(value: t.Any, low: int, high: int | None = None) -> bool:
     except ValueError:
         return False
     return number >= low and (high is None or number <= high)
+
+
+def same_names(models: t.Any, services: t.Any) -> list[str]:
+    """A sentence for each name that is a model and a service: both would have its slots and its route."""
+    both = set(models if isinstance(models, Mapping) else {}) & set(services if isinstance(services, Mapping) else {})
+    return [
+        f"models.{name}: services.{name} has the same name, and both would write its slots and its route; rename one."
+        for name in sorted(map(str, both))
+    ]

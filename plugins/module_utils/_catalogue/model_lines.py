@@ -28,11 +28,15 @@ _ALIASES: t.Final = ("champion", "challenger", "previous_champion")
 
 
 def model_summary(
-    regions: Sequence[Mapping[str, t.Any]], request: Mapping[str, t.Any], fleet: str = "", unfinished: bool = False
+    regions: Sequence[Mapping[str, t.Any]],
+    request: Mapping[str, t.Any],
+    fleet: str = "",
+    unfinished: bool = False,
+    hint: str = "",
 ) -> JsonObject:
     """How a change ended: `ok`, `outcome` for the journal of the fleet, `close` (whether that may be closed), and a
     `sentence` of every region (`region`, `verdict`, `reason`). `fleet`: what went wrong there; `unfinished`: it is left
-    to a recovery."""
+    to a recovery. `hint`: what else there is to run."""
     verdicts = [str(entry["verdict"]) for entry in regions]
     told = "; ".join(_state(entry) for entry in regions)
     what = " ".join(part for part in (str(request["model"]), str(request.get("version") or "")) if part)
@@ -42,6 +46,7 @@ def model_summary(
         following.append("run recover.yml")
     elif "unreachable" in verdicts:
         following.append("run it again, or recover.yml where it says so, when they answer")
+    following += [hint] if hint else []
     good = not fleet and not set(verdicts) & set(_BAD)
     parts = [f"{what}: {told}", *([f"the fleet: {fleet}"] if fleet else []), *following]
     ended = "failed" if not good else (verdicts[0] if verdicts else "unchanged")

@@ -87,22 +87,44 @@ def promote_model(
     made, problems = _plan(found, note, request, version, profiles)
     if problems:
         return {"problems": problems}
-    step = made["prepare"][0]
-    prepare = {"name": f"{name} {version} for all", "objects": [], "fields": step["fields"], "gate": step["gate"]}
+    step, slot = made["prepare"][0], f"{name}-{note['slot']}"
+    # It may have grown beyond the champion since, and what has traffic is not made smaller.
+    now = int((_slots(found, name).get(str(note["slot"])) or {}).get("replicas") or 0)
+    fields = [
+        {**field, "value": max(now, field["value"])}
+        if (field["name"], field["path"]) == (slot, "spec.replicas")
+        else field
+        for field in step["fields"]
+    ]
+    prepare = {"name": f"{name} {version} for all", "objects": [], "fields": fields, "gate": step["gate"]}
     return {**told, "promoted": False, "prepare": prepare, "finish": made["finish"]["fields"]}
 
 
-def undone_slot(name: str, traffic: Mapping[str, t.Any] | None) -> JsonObject:
+def undone_slot(
+    name: str, traffic: Mapping[str, t.Any] | None, entry: Mapping[str, t.Any] | None = None, found: Found | None = None
+) -> JsonObject:
     """The slot of a model that has nothing any more, by what model_shadow told of its traffic, as `fields` to scale it
-    to zero; none when both have something."""
+    to zero; none when both have something. What was held while two versions were compared is free again then: the HPAs
+    of both slots that are `found` there, as `entry` has them."""
     weights = (traffic or {}).get("weights") or {}
     busy = {(traffic or {}).get(one, {}).get("slot") for one in ("mirror", "buckets") if (traffic or {}).get(one)}
     idle = [slot for slot in SLOTS if weights and not int(weights.get(slot) or 0) and slot not in busy]
-    fields = [
+    fields = _freed(name, entry or {}, found or {}) if idle else []
+    fields += [
         {"api_version": "apps/v1", "kind": "Deployment", "name": f"{name}-{slot}", "path": "spec.replicas", "value": 0}
         for slot in idle
     ]
     return {"slot": idle[0] if idle else None, "fields": fields}
+
+
+def _freed(name: str, entry: Mapping[str, t.Any], found: Found) -> list[JsonObject]:
+    if not entry.get("hpa"):
+        return []
+    service = parse_catalogue({name: entry})[name]
+    there = {obj["metadata"]["name"] for obj in found.get("objects") or [] if obj["kind"] == "HorizontalPodAutoscaler"}
+    manifests = [obj for slot in SLOTS for obj in slot_manifests(service, slot, "none", "", "")]
+    specs = {obj["metadata"]["name"]: obj["spec"] for obj in manifests if obj["kind"] == "HorizontalPodAutoscaler"}
+    return [field for one, spec in specs.items() if one in there for field in plan.freed(one, spec)]
 
 
 def _live(found: Found, note: Note | None, name: str) -> str | None:
@@ -115,8 +137,12 @@ def _live(found: Found, note: Note | None, name: str) -> str | None:
     return None if live is None else str(live)
 
 
+def _slots(found: Found, name: str) -> Mapping[str, t.Any]:
+    return ((found.get("services") or {}).get(name) or {}).get("slots") or {}
+
+
 def _versions(found: Found, name: str) -> dict[str, str]:
-    slots = ((found.get("services") or {}).get(name) or {}).get("slots") or {}
+    slots = _slots(found, name)
     return {slot: str(one.get("version")) for slot, one in slots.items() if one and one.get("version")}
 
 

@@ -10,7 +10,11 @@ from collections.abc import Callable, Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.dns_options import seconds
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.hints import hint
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import VERSION, catalogue_problems
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import (
+    VERSION,
+    catalogue_problems,
+    same_names,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.request import confirm_problems
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags.decide_request import (
     names,
@@ -44,12 +48,14 @@ def model_request(request: Mapping[str, t.Any]) -> JsonObject:
     """The request with real types, and its `problems`, one sentence each, naming the option.
 
     `kind` is deploy, promote, rollback, watch or status. `model`, `version`, `strategy`, `percent`, `steps`, `force`,
-    `override`, `interval_s`, `watch_s`, `auto_promote` and `reason` are as they were given; `models`, `registry` and
-    `sources` are what the inventory says; `hosts` has all regions, `play` those of this run. `registry` (None where
-    there is none), `sources`, `judge` and `options` of the result are for model_shadow, `service` is the model's entry
-    as one of the services.
+    `override`, `interval_s`, `watch_s`, `auto_promote` and `reason` are as they were given; `models`, `registry`,
+    `sources` and `services` are what the inventory says; `hosts` has all regions, `play` those of this run. `registry`
+    (None where there is none), `sources`, `judge` and `options` of the result are for model_shadow, `service` is the
+    model's entry as one of the services.
     """
     kind, problems = str(request["kind"]), models_problems(request.get("models"))
+    # A way back is not the time to say so.
+    problems += same_names(request.get("models"), request.get("services")) if kind == "deploy" else []
     name, version = text_of(request.get("model")), text_of(request.get("version"))
     catalogue = request.get("models") if isinstance(request.get("models"), Mapping) else {}
     entry = t.cast("Mapping[str, t.Any]", catalogue).get(name)
@@ -110,6 +116,7 @@ def unfinished_request(
         "version": str(finish.get("version") or ""),
         "reason": str(finish.get("reason") or ""),
         "registry": {**registry, "model": block.get("registry") or name} if registry else None,
+        "service": service_entry(models.get(name)),
     }
 
 

@@ -257,7 +257,7 @@ def _finish(move: Move, situation: Situation) -> list[JsonObject]:
     fields: list[JsonObject] = []
     for manifest in situation.manifests[move.service.name][move.target]:
         if manifest["kind"] == "HorizontalPodAutoscaler":
-            fields += _free(name, manifest["spec"])
+            fields += freed(name, manifest["spec"])
     return fields
 
 
@@ -268,7 +268,7 @@ def _standby(move: Move, situation: Situation) -> list[JsonObject]:
         return []
     old = f"{move.service.name}-{move.source}"
     hpa = situation.find("HorizontalPodAutoscaler", old)
-    return [*(_free(old, hpa["spec"]) if hpa is not None else ()), _scale(move, move.source, 0)]
+    return [*(freed(old, hpa["spec"]) if hpa is not None else ()), _scale(move, move.source, 0)]
 
 
 def _connections(move: Move, situation: Situation) -> list[JsonObject]:
@@ -279,7 +279,8 @@ def _connections(move: Move, situation: Situation) -> list[JsonObject]:
     return [watched(query, move.service.name, move.source, situation.namespace, situation.region)]
 
 
-def _free(name: str, spec: Mapping[str, t.Any]) -> list[JsonObject]:
+def freed(name: str, spec: Mapping[str, t.Any]) -> list[JsonObject]:
+    """Fields that make an HPA as its manifest says."""
     policy = ((spec.get("behavior") or {}).get("scaleDown") or {}).get("selectPolicy") or "Max"
     return [
         {**_HPA, "name": name, "path": "spec.minReplicas", "value": int(spec.get("minReplicas", 1))},

@@ -203,6 +203,8 @@ def _apart(name: str, header: Journal, fleet: Journal, journals: Mapping[str, Jo
     """What is added for a region without a part in the rollback that is finished now: no journal tells whether it was
     left out on purpose or did not answer."""
     release = fleet.get("header") or {}
+    if release.get("state") == "open" and release.get("kind") == "model":
+        return _still_there(name, header, release)
     finished = release.get("state") == "open" and (fleet.get("decision") or {}).get("decision") == "keep"
     if not finished or release.get("kind") != "rollback" or header.get("id") == release.get("id"):
         return ""
@@ -212,6 +214,17 @@ def _apart(name: str, header: Journal, fleet: Journal, journals: Mapping[str, Jo
     # Nobody is called behind, so a recovery does nothing. With --limit the others would be behind.
     run = f"rollback.yml -e revision={revision} for every region"
     return f"; it had no part in rollback {release['id']}, and unless that was meant run {run}"
+
+
+def _still_there(name: str, header: Journal, change: Journal) -> str:
+    """The same for the way back of a model. It may have been killed before it had locked this region, and without a
+    lock nobody writes here."""
+    finish = change.get("finish") or {}
+    had_part = change["id"] in (header.get("id"), header.get("model_ended_by"))
+    if finish.get("state") != "rolled_back" or had_part or name not in (change.get("steps") or []):
+        return ""
+    what = " ".join(str(finish[key]) for key in ("model", "version") if finish.get(key))
+    return f"; it had no part in the way back of {what}, and if it has that still run rollback_model.yml"
 
 
 def _ended(header: Mapping[str, t.Any]) -> str:
@@ -263,7 +276,9 @@ def recovery_summary(regions: Sequence[Mapping[str, t.Any]], fleet: Journal | No
     }
     bring_up, told = _bring_up(behind, blocked=bool(problem or missing or stuck))
     following += told
-    ok = not (stuck or away or problem or missing or set(behind) - set(bring_up))
+    # What a registry refuses for good is told, and keeps nobody from a release.
+    apart = by_verdict.get("apart", [])
+    ok = not (stuck or away or apart or problem or missing or set(behind) - set(bring_up))
     outcome = "taken_back" if undone else _outcome(regions, header, away=bool(away))
     sentence = ". ".join([f"{'recovered' if ok else 'not recovered everywhere'}: {states}", *following])
     return {

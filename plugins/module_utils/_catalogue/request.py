@@ -17,7 +17,11 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.ev
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.followers import joined
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.gates import KINDS, profile_problems
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import VERSION, catalogue_problems
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.model import (
+    VERSION,
+    catalogue_problems,
+    same_names,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.windows import (
     free_at,
     parse_windows,
@@ -47,6 +51,7 @@ def request_problems(request: Mapping[str, t.Any]) -> list[str]:
     problems += limit_problems(request.get("limit") or "", request.get("hosts") or [], request.get("groups") or [])
     if request.get("kind") == "deploy":
         problems += version_problems(services or {}, request.get("version"), request.get("versions"))
+        problems += same_names(request.get("models"), services)
     problems += catalogue_problems(services, profiles if isinstance(profiles, Mapping) else None)
     problems += profile_problems(profiles)
     waves, regions = request.get("waves"), len(request.get("regions") or [])

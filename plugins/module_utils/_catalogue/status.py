@@ -16,6 +16,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.hi
     told_open,
     told_versions,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.known_models import drift_lines
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.verdicts import STANDING, failure_reason
 
 JsonObject = dict[str, t.Any]
@@ -44,8 +45,11 @@ def region_status(
     document: Mapping[str, t.Any],
     drift: Sequence[Mapping[str, t.Any]],
     told: Sequence[str],
+    *,
+    models: Mapping[str, t.Any] | None = None,
 ) -> JsonObject:
-    """A region that could be read. `document` is what runs now, `drift` how it differs from the recorded one."""
+    """A region that could be read. `document` is what runs now, `drift` how it differs from the recorded one, `models`
+    what would be recorded of each model."""
     newest = newest_revision(journal.get("revisions") or [])
     release = open_release(journal)
     if release is not None:
@@ -60,6 +64,7 @@ def region_status(
         "revision": int(newest["number"]) if newest else None,
         "open": release,
         "services": {name: _service(state) for name, state in (document.get("services") or {}).items()},
+        "models": dict(models or {}),
         "drift": [dict(field) for field in drift],
         "told": list(told),
     }
@@ -73,6 +78,7 @@ def unread_region(region: str, problem: Mapping[str, t.Any]) -> JsonObject:
         "revision": None,
         "open": None,
         "services": {},
+        "models": {},
         "drift": [],
         "told": [],
     }
@@ -111,6 +117,7 @@ def environment_status(
         "open": open_release(fleet),
         "lock": fleet.get("lock") if (fleet.get("lock") or {}).get("holder") else None,
         "regions": found,
+        "models": drift_lines(newest, {str(region["region"]): region["models"] for region in regions}),
         "drifted": drifted,
         "behind": behind,
         "unread": unread,
@@ -156,7 +163,7 @@ def status_lines(status: Mapping[str, t.Any]) -> list[str]:
         lines += [
             text if text.startswith(f"{region['region']}:") else f"{region['region']}: {text}" for text in sentences
         ]
-    return [*lines, status["sentence"]]
+    return [*lines, *status["models"], status["sentence"]]
 
 
 def _title(status: Mapping[str, t.Any]) -> str:

@@ -96,9 +96,10 @@ def fleet_record(
     decision: str | None,
     sentence: str,
     flags: Mapping[str, str] | None = None,
+    models: Mapping[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
-    """What the fleet's history tells of a release, out of the reports of its regions, and of the `flags` that it
-    changed in words."""
+    """What the fleet's history tells of a release, out of the reports of its regions, of the `flags` that it changed in
+    words, and of the `models` as they are after it."""
     leading = sorted(regions, key=lambda entry: entry.get("verdict") != "released")
     moves: Mapping[str, t.Any] = next((entry["services"] for entry in leading if entry.get("services")), {})
     return {
@@ -108,6 +109,7 @@ def fleet_record(
         "changes": {name: f"{move.get('was') or 'nothing'} -> {move['version']}" for name, move in moves.items()},
         "regions": {str(entry["region"]): str(entry.get("verdict") or "untouched") for entry in regions},
         **({"flags": dict(flags)} if flags else {}),
+        **({"models": dict(models)} if models else {}),
     }
 
 

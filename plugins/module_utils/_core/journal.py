@@ -4,7 +4,8 @@
 """The record of a release in the cluster itself, and the guard in front of every write.
 
 A region's journal is a ConfigMap: key `release` is the header, `before` the packed document of what was there, `0001`
-and on are the entries. The fleet's has the header, the `decision`, and where each region is (`at-REGION`).
+and on are the entries. The fleet's has the header, the `decision`, that of a change of a model beside it, and where
+each region is (`at-REGION`).
 """
 
 from __future__ import annotations
@@ -53,6 +54,9 @@ FLEET: t.Final = "fleet"
 JOURNAL_LABEL: t.Final = "pincex.io/release-journal"
 #: Keys of the fleet's journal that say where a region is.
 _PLACE: t.Final = "at-"
+#: Where the decision about a change of a model is, and in the header what it was once the change has ended.
+MODEL_DECISION: t.Final = "model-decision"
+MODEL_DECIDED: t.Final = "model_decided"
 _IN_EVERY_HEADER: t.Final = frozenset({"id", "kind", "by", "opened_at", "state"})
 _WHAT: t.Final = "the journal"
 
@@ -128,7 +132,15 @@ def standby_of(data: Data) -> JsonObject | None:
 
 
 def decision_of(data: Data) -> Decision | None:
-    return Decision.from_text(data["decision"]) if "decision" in data else None
+    """That of the release, or of the change of a model that is open."""
+    key = _decision_key(data)
+    return Decision.from_text(data[key]) if key in data else None
+
+
+def _decision_key(data: Data) -> str:
+    """A change of a model has a place of its own: the other one keeps what was decided of the last release."""
+    header = header_of(data)
+    return MODEL_DECISION if (header.get("kind"), header.get("state")) == ("model", "open") else "decision"
 
 
 def write_decision(store: Store, release_id: str, wanted: Decision) -> tuple[Decision, bool]:
@@ -142,7 +154,7 @@ def write_decision(store: Store, release_id: str, wanted: Decision) -> tuple[Dec
         if found is not None:
             standing = found
             return None
-        return {**data, "decision": wanted.to_text()}
+        return {**data, _decision_key(data): wanted.to_text()}
 
     written = store.change(once)
     return standing, written or standing == wanted

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import clock_time
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import (
+    MODEL_DECIDED,
+    decision_of,
     finish_of,
     header_of,
     header_text,
@@ -35,7 +37,7 @@ _KEPT: t.Final = (
     *("number", "id", "kind", "by", "opened_at", "closed_at"),
     *("outcome", "came_from", "target", "follows", "emergency"),
 )
-_TOLD: t.Final = ("reason", "decision", "versions", "changes", "regions", "flags")
+_TOLD: t.Final = ("reason", "decision", "versions", "changes", "regions", "flags", "models")
 
 
 def closed(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
@@ -47,7 +49,7 @@ def closed(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
         unlocked = False if place.check_mode else place.lease.release(release.holder, release.token)
         return result(unlocked, header, header, number=header["number"], standby=standby_of(data))
     must_be_open(data, release.id, place.region)
-    ended = _ended(place, params, header)
+    ended = _ended(place, params, data)
     until = place.clock.now() + params["standby_s"]
 
     def end(data: Data) -> Data | None:
@@ -81,12 +83,17 @@ def closed(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
     )
 
 
-def _ended(place: Place, params: Mapping[str, t.Any], header: JsonObject) -> JsonObject:
-    """The header of the release that has ended. What was opened alone leaves that of the last release."""
+def _ended(place: Place, params: Mapping[str, t.Any], data: Data) -> JsonObject:
+    """The header of the release that has ended. What was opened alone leaves that of the last release, and of a change
+    of a model what was decided: a region that was away then asks for it."""
+    header, decision = header_of(data), decision_of(data)
+    told = {MODEL_DECIDED: decision.decision} if header["kind"] == "model" and decision is not None else {}
     if "of" in header:
-        return {**header["of"], f"{header['kind']}_ended_by": header["id"]}
+        last = {key: value for key, value in header["of"].items() if header["kind"] != "model" or key != MODEL_DECIDED}
+        return {**last, f"{header['kind']}_ended_by": header["id"], **told}
     return {
         **header,
+        **told,
         "number": header["number"] if place.scope == "fleet" else params["number"],
         "state": "closed",
         "outcome": params["outcome"],

@@ -97,6 +97,14 @@ _ALONE_TOLD: t.Final = {
 _ID: t.Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
+def asked(**given: t.Any) -> JsonObject:
+    """The parameters of a task with these options, for another module that opens a journal in its own process. Raises
+    OptionError as the task would."""
+    params = {**{name: spec.get("default") for name, spec in ARGUMENT_SPEC.items()}, **given}
+    _check(params)
+    return params
+
+
 def run(
     params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clock, progress: Progress
 ) -> dict[str, t.Any]:

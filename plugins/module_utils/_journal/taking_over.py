@@ -105,7 +105,9 @@ def _write_token(place: Place, params: Mapping[str, t.Any], release: ReleaseRef)
 def _fence(place: Place, data: Data, release: ReleaseRef) -> None:
     """Write the token onto every object that the release may write: what the old holder still has in hand carries an
     older resourceVersion, and is refused."""
-    before = (before_of(data, place.region) or {}).get("objects") or []
+    # A change of a model has its own entries alone: what was before is that of the last release, and of all services.
+    of_release = header_of(data)["kind"] != "model"
+    before = ((before_of(data, place.region) if of_release else None) or {}).get("objects") or []
     refs = [Ref.of({**obj, "metadata": {"namespace": place.namespace, **obj["metadata"]}}) for obj in before]
     # What an engine was asked for is no object of this cluster: the epoch record is the guard there.
     refs += [change.ref for entry in entries_of(data) for change in entry.changes if change.op not in ("drain", "dns")]

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What becomes of a model's traffic when the release that changed it is taken back. Pure.
 
-The version that this release brought, or gave its first traffic, gets nothing any more: no weight, no copies, no
-buckets, whoever gave it these. Between versions that stay it is three-way: what is as we wrote it goes back to what was
-before, and what somebody else has made of it since stays and is told.
+The version that this release brought gets nothing any more: no weight, no copies, no buckets, whoever gave it these.
+One that was a challenger before and got its first weight loses that weight, whoever made it larger, and is a
+challenger as before. The rest is three-way: what is as we wrote it goes back to what was before, and what somebody else
+has made of it since stays and is told.
 """
 
 from __future__ import annotations
@@ -71,12 +72,24 @@ class Touched:
     written: tuple[State, ...]
 
     @property
-    def undone(self) -> frozenset[str]:
-        """The slots of the undone version."""
-        found = {slot for state in self.written for slot in SLOTS if self._is_first(state, slot)}
-        known = {note.challenger for note in [self.before.note] if note is not None}
-        brought = {state.note.slot for state in self.written if state.note and state.note.challenger not in known}
-        return frozenset(found | brought)
+    def brought(self) -> frozenset[str]:
+        """The slots of versions that came with this release."""
+        note = self.before.note
+        known = set() if note is None else {note.challenger}
+        noted = {state.note.slot for state in self.written if state.note and state.note.challenger not in known}
+        # A challenger that was there before and got its first traffic was not brought by that.
+        beside = None if note is None else note.slot
+        return frozenset(noted | {slot for slot in self.fed_first if slot != beside})
+
+    @property
+    def emptied(self) -> frozenset[str]:
+        """The slots that have no weight after the undo, whoever gave them one."""
+        return self.brought | self.fed_first
+
+    @property
+    def fed_first(self) -> frozenset[str]:
+        """The slots that got their first part of the traffic."""
+        return frozenset(slot for state in self.written for slot in SLOTS if self._is_first(state, slot))
 
     def _is_first(self, state: State, slot: str) -> bool:
         return state.traffic.shares[slot] > 0 == self.before.traffic.shares[slot]
@@ -101,11 +114,11 @@ def way_back(touched: Touched, live: JsonObject) -> tuple[JsonObject, list[str]]
     what, now = f"HTTPRoute {live['metadata']['name']}", State.of(live)
     if now is None:
         raise ValueError(f"{what} sends to no slots")
-    before, last, undone = touched.before, touched.written[-1], touched.undone
+    before, last, brought = touched.before, touched.written[-1], touched.brought
     weights = decide_weights.Touched(
         before=before.traffic.weights,
         written=tuple(state.traffic.weights for state in touched.written),
-        replaced=undone,
+        replaced=touched.emptied,
     )
     back = decide_weights.way_back(what, weights, now.traffic.weights)
     kept = list(back.kept)
@@ -121,12 +134,13 @@ def way_back(touched: Touched, live: JsonObject) -> tuple[JsonObject, list[str]]
         return None if then is None or then.slot in gone else then
 
     # Who has a part of the traffic gets neither buckets nor copies, and nobody gets both.
-    fed = undone | {slot for slot in SLOTS if given[slot]}
-    buckets = settled("A/B test", before.traffic.buckets, last.traffic.buckets, now.traffic.buckets, fed)
+    fed = brought | {slot for slot in SLOTS if given[slot]}
+    asked = fed | touched.emptied
+    buckets = settled("A/B test", before.traffic.buckets, last.traffic.buckets, now.traffic.buckets, asked)
     none = fed if buckets is None else SLOTS
     mirror = settled("mirror", before.traffic.mirror, last.traffic.mirror, now.traffic.mirror, none)
-    note = settled("challenger", before.note, last.note, last.note if now.edited else now.note, undone)
-    if before.note is not None and before.note.slot in undone:
+    note = settled("challenger", before.note, last.note, last.note if now.edited else now.note, brought)
+    if before.note is not None and before.note.slot in brought:
         kept.append(f"{what}: {before.note.challenger} gets nothing any more; deploy it again to go on with it")
     mirrored = before.mirrored if mirror == before.traffic.mirror else now.mirrored
     return with_traffic(live, Traffic(given, mirror, buckets), note, mirrored), kept

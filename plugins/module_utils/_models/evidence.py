@@ -16,6 +16,12 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock i
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError, asked_wait_s
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.pauses import Pauses
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_pairs import Matched, match
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_window import (
+    Begin,
+    Window,
+    first_begin,
+    next_begin,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.model import Label, Observation
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.records import Reader
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.sources import Source
@@ -29,18 +35,6 @@ _FUTURE_S: t.Final = 60.0
 _PAUSE_S: t.Final = 0.2
 _LONGEST_PAUSE_S: t.Final = 2.0
 _SHORTEST_S: t.Final = 0.1
-
-
-@dataclasses.dataclass(frozen=True)
-class Window:
-    """Requests from `since` (the beginning of the step) to `until` (now), both unix seconds. Those of the last
-    `settle_s` do not count yet: the slower version has to have had its time. The champion's scores of `reference_s`
-    before that are what its present ones are held against; 0 for none."""
-
-    since: float
-    until: float
-    settle_s: float = 10.0
-    reference_s: float = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,11 +53,22 @@ class Counts:
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """`reference`: scores of the champion from before the window."""
+    """`reference`: scores of the champion from before the window. `begin`: where that begins, later than the step where
+    there is more than can be held."""
 
     matched: Matched
     reference: Sequence[float]
     counts: Counts
+    begin: Begin
+
+
+class _Full(Exception):
+    """A source has more records than can be held, after so many seconds of them."""
+
+    def __init__(self, name: str, held_s: float) -> None:
+        super().__init__(name)
+        self.name = name
+        self.held_s = held_s
 
 
 @contextlib.contextmanager
@@ -91,15 +96,24 @@ def evidence_of(
     chance: Callable[[], float] = random.random,
 ) -> Evidence:
     """Read all sources, each until it has answered or `end` (monotonic clock) has come: a source that is left out would
-    be evidence that is left out.
+    be evidence that is left out. Where one has more than can be held, all are read from a later beginning on.
 
     Raises ReleaseError: that of the source, or of kind `too_many`. What could not be read is in `counts`.
     """
-    first = window.since - max(window.reference_s, _SKEW_S)
-    read: dict[str, Reader] = {}
-    for source in sources:
-        blank = Reader(champion, challenger)
-        read[source.name] = _read(source, blank, (first, window.until), clock=clock, end=end, chance=chance)
+    begin = first_begin(window)
+    while True:
+        first = begin.at - max(begin.reference_s, _SKEW_S)
+        read: dict[str, Reader] = {}
+        try:
+            for source in sources:
+                blank = Reader(champion, challenger)
+                read[source.name] = _read(source, blank, (first, window.until), clock=clock, end=end, chance=chance)
+            break
+        except _Full as full:
+            later = next_begin(window, begin, full.held_s)
+            if later is None:
+                raise _too_many(full.name, begin.at) from full
+            begin = later
     observations: list[Observation] = []
     labels: list[Label] = []
     reference: list[float] = []
@@ -107,16 +121,16 @@ def evidence_of(
     answered = {"champion": 0, "challenger": 0}
     for reader in read.values():
         for one in reader.observations:
-            if one.at >= window.since:
+            if one.at >= begin.at:
                 observations.append(one)
                 answered[one.role] += 1
                 continue
             early += 1
             score = one.answer.score
-            if one.role == "champion" and score is not None and one.at >= window.since - window.reference_s:
+            if one.role == "champion" and score is not None and one.at >= begin.at - begin.reference_s:
                 reference.append(score)
         # A label comes after its request: these are of requests from before.
-        labels += [label for label in reader.labels if label.at >= window.since]
+        labels += [label for label in reader.labels if label.at >= begin.at]
     counts = Counts(
         answered["champion"],
         answered["challenger"],
@@ -125,9 +139,14 @@ def evidence_of(
         early,
         sum(reader.unreadable for reader in read.values()),
     )
-    warnings = (*_unread(read, first, window), *_ahead(read, window.until), *_unheard(counts, champion, challenger))
+    warnings = (
+        *_cut(window, begin),
+        *_unread(read, first, window),
+        *_ahead(read, window.until),
+        *_unheard(counts, champion, challenger),
+    )
     matched = match(observations, labels, window.until - window.settle_s)
-    return Evidence(matched, reference, dataclasses.replace(counts, warnings=warnings))
+    return Evidence(matched, reference, dataclasses.replace(counts, warnings=warnings), begin)
 
 
 def _read(
@@ -147,7 +166,7 @@ def _read(
             for line in source.lines(*span, end):
                 reader.take(line)
                 if len(reader) > MOST:
-                    raise _too_many(source.name, span[0])
+                    raise _Full(source.name, min(_newest(reader), span[1]) - span[0])
             return reader
         except ReleaseError as error:
             pause_s = pauses.next(asked_wait_s(error))
@@ -156,10 +175,27 @@ def _read(
         clock.sleep(pause_s)
 
 
+def _newest(reader: Reader) -> float:
+    """How far a source has come, where it gives records in the order in which they came."""
+    return max(records[-1].at for records in (reader.observations, reader.labels) if records)
+
+
 def _too_many(name: str, since: float) -> ReleaseError:
     problem = f"more than {MOST} answers and labels since {clock_time(since)}"
-    advice = "record a sample of the requests, or judge a shorter step"
-    return ReleaseError(f"source {name}: {problem}; {advice}", kind="too_many", system="models")
+    return ReleaseError(f"source {name}: {problem}; record a sample of the requests", kind="too_many", system="models")
+
+
+def _cut(window: Window, begin: Begin) -> list[str]:
+    """What a window lacks that has no room for all of it."""
+    found = []
+    if begin.number:
+        found.append(
+            f"more than {MOST} answers and labels came since {clock_time(window.since)}: what came since "
+            f"{clock_time(begin.at)} is judged, with a part of the risk"
+        )
+    if begin.reference_s < window.reference_s:
+        found.append("drift is not judged: there is no room for the champion's scores from before")
+    return found
 
 
 def _unread(read: Mapping[str, Reader], first: float, window: Window) -> list[str]:

@@ -1,12 +1,14 @@
 # Copyright: (c) 2026, Pincex release engineering
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judge the challenger of a task: read the evidence, compare, tell, and write the page. Changes no traffic."""
+"""Judge the challenger of a task: read the evidence, compare, tell, and write the page. Where the task says so, what is
+to be taken back goes before it is told."""
 
 from __future__ import annotations
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import clock_time
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.at_once import WayBack
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_case import (
     Case,
     case_given,
@@ -14,8 +16,13 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decid
     case_of_route,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_comparison import Rules
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.evidence import Evidence, evidence_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.evidence import (
+    Evidence,
+    evidence_of,
+    uncollected,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.judge import Judgement, judged
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.model import JsonObject
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.region import look
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.report import Subject, page, write
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.rules import judging_of
@@ -37,16 +44,24 @@ def judge(task: Task) -> None:
         "since": clock_time(case.since),
         "promoted": case.promoted,
     }
+    way_back = WayBack(task, task.options.take_back) if task.options.take_back is not None else None
     now = task.clock.now()
     share = None if case.strategy == "ab" and not case.promoted else case.weight / 100
     judging = judging_of(task.judge, mirrored=case.mirrored, serves=case.serves, share=share)
     ladder = judging.ladder(case.strategy, case.weights)
     window = judging.window(case.since, now)
-    evidence = evidence_of(task.sources, case.champion, case.challenger, window, clock=task.clock, end=task.end)
+    # Not before it is taken back either: a look through a million records takes as long as all of the way back.
+    with uncollected():
+        evidence = evidence_of(task.sources, case.champion, case.challenger, window, clock=task.clock, end=task.end)
+        rules = judging.within(evidence.begin.share)
+        judgement = judged(evidence, rules, ladder, case.position(now), now)
+        if way_back is not None and judgement.step.action == "roll_back":
+            _take_back(task, way_back.go(case.challenger, judgement.step.reason))
     task.warn(*evidence.counts.warnings)
-    judgement = judged(evidence, judging.rules, ladder, case.position(now), now)
     task.told |= judgement.told()
-    task.told["reason"] = f"{task.title}: {case.challenger}: {task.told['reason']}"
+    task.told["judged"]["evidence_since"] = clock_time(evidence.begin.at)
+    newest = f" (of the last {_long(now - evidence.begin.at)} alone)" if evidence.begin.number else ""
+    task.told["reason"] = f"{task.title}: {case.challenger}: {task.told['reason']}{newest}"
     task.progress(task.told["reason"])
     if task.options.report:
         subject = Subject(
@@ -56,12 +71,25 @@ def judge(task: Task) -> None:
             case.strategy,
             case.weight,
             task.place,
-            case.since,
+            evidence.begin.at,
             now,
         )
-        _write_page(task, subject, evidence, judging.rules, judgement)
+        _write_page(task, subject, evidence, rules, judgement)
     if task.told["verdict"] in task.options.fail_on:
         raise ReleaseError(task.told["reason"], kind="verdict", system="models")
+
+
+def _long(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
+
+
+def _take_back(task: Task, done: JsonObject) -> None:
+    regions: JsonObject = done["regions"]
+    both = {side: {name: one["traffic"][side] for name, one in regions.items()} for side in ("before", "after")}
+    task.told |= {"taken_back": done, "diff": {side: {"traffic": traffic} for side, traffic in both.items()}}
+    task.told["changed"] = bool(done["fleet"]["release"]) or any(
+        one["changed"] or one["release"] for one in regions.values()
+    )
 
 
 def _case(task: Task) -> Case | None:
@@ -83,7 +111,5 @@ def _case(task: Task) -> Case | None:
 
 def _write_page(task: Task, subject: Subject, evidence: Evidence, rules: Rules, judgement: Judgement) -> None:
     task.told["report"] = task.options.report
-    if task.check_mode:
-        task.told["changed"] = True
-        return
-    task.told["changed"] = write(task.options.report, page(subject, evidence, rules, judgement))
+    wrote = task.check_mode or write(task.options.report, page(subject, evidence, rules, judgement))
+    task.told["changed"] = task.told["changed"] or wrote

@@ -94,6 +94,13 @@ class ModelShift(Shift):
         return {**now, "spec": after["spec"], "metadata": {**now["metadata"], "annotations": left}}
 
 
+class PartOfRollback(ModelShift):
+    """One that a rollback of the environment makes: it is what that release does, so its undo takes it back too."""
+
+    def change(self, ref: Ref, after: JsonObject | None, back: bool) -> Change:  # noqa: ARG002 - as any other shift
+        return super().change(ref, after, False)
+
+
 class ModelRoute:
     """The route of one model. `accept_s`: how long the gateway has to accept a write. `min_ready`: how many pods a slot
     that gains has to have ready; None for as many as its share of the larger slot's."""
@@ -125,16 +132,19 @@ class ModelRoute:
         """Bring the route to this traffic and note, and wait until the gateway has accepted that.
 
         Forward it is refused when a slot that gains has too few ready pods (`capacity`), or somebody else has changed
-        the route since it was read (`conflict`). With `back` it is the way back: no undo takes it back, one ready pod
-        is enough, and what somebody else has written meanwhile is written over. An error after the write has `partial`
-        with `changed`.
+        the route since it was read (`conflict`). With `back` it is the way back: no undo takes it back but that of a
+        rollback of the environment, one ready pod is enough, and what somebody else has written meanwhile is written
+        over. An error after the write has `partial` with `changed`.
         """
         journal = self.session.journal
         journal.guard(back)
         self._must_fit(found, traffic, mirrored)
+        release = journal.release
+        # A recovery goes on with a rollback; the way back of a change of a model is none that a recovery undoes.
+        kind = PartOfRollback if release and release.kind in ("rollback", "recover") else ModelShift
 
         def planned(live: JsonObject) -> ModelShift | None:
-            shift = ModelShift(self.name, live, with_traffic(live, traffic, note, mirrored))
+            shift = kind(self.name, live, with_traffic(live, traffic, note, mirrored))
             return shift if shift.part(live) != shift.part(t.cast("JsonObject", shift.after)) else None
 
         if back:

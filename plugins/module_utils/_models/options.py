@@ -18,7 +18,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.argumen
     merge,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._models import registries, rules, sources
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models import registries, rules, sources, take_back
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_paths import Path
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_rules import MirrorRules
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_side_effects import CHECKS
@@ -28,6 +28,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decid
     Strategy,
     ladder_problem,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.take_back import TakeBack, take_back_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.route import SLOTS
 
 Params = Mapping[str, t.Any]
@@ -82,6 +83,7 @@ ARGUMENT_SPEC: t.Final = merge(
         "sources": {"type": "list", "elements": "dict", "default": [], "options": sources.SPEC},
         "judge": {"type": "dict", "apply_defaults": True, "options": rules.SPEC},
         "since": {"type": "float"},
+        "take_back": {"type": "dict", "options": take_back.SPEC},
         "report": {"type": "path"},
         "fail_on": {"type": "list", "elements": "str", "choices": ["fail", "hold"], "default": []},
         "override": {"type": "list", "elements": "str", "choices": list(CHECKS), "default": []},
@@ -114,7 +116,7 @@ _LOCKED: t.Final = ("deployed", "promoted")
 class Options:
     """`version`, `champion`, `actor`, `reason`, `report`: empty where they were not given, `slot`, `weight` and `since`
     None. `weights` are those of the strategy, in percent; `percent` is the share of the requests that are copied, or of
-    the buckets. `in_region`: the task works on a route."""
+    the buckets. `in_region`: the task works on a route. `take_back`: what a judgement does at once."""
 
     state: State
     model: str
@@ -137,6 +139,7 @@ class Options:
     reason: str
     step: str
     deadline_s: float
+    take_back: TakeBack | None = None
 
 
 def options_of(params: Params, *, check_mode: bool = False) -> Options:
@@ -206,6 +209,7 @@ def options_of(params: Params, *, check_mode: bool = False) -> Options:
         reason=params.get("reason") or "",
         step=params.get("step") or state,
         deadline_s=float(params["deadline_s"]),
+        take_back=take_back_of(params, state, in_region),
     )
 
 

@@ -25,7 +25,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decid
     ladder_problem,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_versus import VersusRule
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.evidence import Window
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_window import Window
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,6 +141,11 @@ class Judging:
     def window(self, since: float, until: float) -> Window:
         """Of a step that began at `since`, looked at `until` (unix seconds)."""
         return Window(since, until, self.settle_s, self.reference_s)
+
+    def within(self, share: float) -> Rules:
+        """The rules with this part of their risks, 0 to 1."""
+        rules = self.rules
+        return dataclasses.replace(rules, false_fail=share * rules.false_fail, false_pass=share * rules.false_pass)
 
     def ladder(self, strategy: Strategy, weights: Sequence[int]) -> Ladder:
         """Raises OptionError of `steps`."""

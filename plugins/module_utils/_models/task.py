@@ -33,6 +33,7 @@ EMPTY_RESULT: t.Final[JsonObject] = {
     "coverage": None,
     "next": None,
     "judged": None,
+    "taken_back": None,
     "reigns": [],
     "overridden": [],
     "report": None,

@@ -14,6 +14,7 @@ from ansible_collections.pincex.zero_downtime.plugins.doc_fragments import (
     _model_judge,
     _model_registry,
     _model_sources,
+    _model_take_back,
     _release,
     _unreachable,
 )
@@ -21,13 +22,14 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._models impor
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.options import options_of
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.run import ARGUMENT_SPEC, EMPTY_RESULT
 from ansible_collections.pincex.zero_downtime.plugins.modules import model_shadow
+from ansible_collections.pincex.zero_downtime.plugins.plugin_utils._run_here import controller_option
 from module_docs import checked, examples, options_are_documented, result_is_documented, runs_the_same
 
 RELEASE: t.Final = {"id": "r1"}
 
 
 def test_every_option_is_documented_as_it_is() -> None:
-    fragments = (_cluster, _unreachable, _release, _model_registry, _model_sources, _model_judge)
+    fragments = (_cluster, _unreachable, _release, _model_registry, _model_sources, _model_judge, _model_take_back)
     options_are_documented(model_shadow, fragments, ARGUMENT_SPEC)
 
 
@@ -42,8 +44,20 @@ def test_the_action_plugin_runs_the_same_code() -> None:
 def test_the_examples_are_good_input() -> None:
     made = examples(model_shadow, ARGUMENT_SPEC, release=RELEASE, weight=25)
     for params in made:
+        if params["take_back"]:
+            # The action plugin fills it in.
+            params["take_back"]["controller"] = {"pid": 1, "started": ""}
         options_of(params)
     assert {params["state"] for params in made} == set(ARGUMENT_SPEC["state"]["choices"])
+
+
+def test_the_action_plugin_adds_the_process_that_controls_it() -> None:
+    given = {"state": "judged", "take_back": {"fleet": {}}}
+    added = ActionModule.prepare(None, given)
+    assert added["take_back"] == {"fleet": {}, "controller": controller_option()}
+    assert given["take_back"] == {"fleet": {}}
+    for as_it_is in ({"state": "status"}, {"take_back": {"controller": {"pid": 7}}}, {"take_back": "no mapping"}):
+        assert ActionModule.prepare(None, as_it_is) == as_it_is
 
 
 class _Left(Exception):

@@ -100,3 +100,12 @@ def test_what_is_no_release_is_called_what_it_is(kind: str, name: str) -> None:
     lines = history_lines(history(fleet))
     assert f"{name} d1 by anna is open" in lines
     assert "d1 holds the lock, and has lapsed: `recover` ends the release" in lines
+
+
+def test_what_changed_of_the_models_is_told_beside_the_services() -> None:
+    served = [{"fraud": {"champion": version, "challenger": None, "strategy": None}} for version in ("v1", "v2")]
+    headers = [{"number": number, "outcome": "released", "models": of} for number, of in enumerate(served, 1)]
+    known = history({"revisions": headers})
+    assert [entry["models"] for entry in known["revisions"]] == served
+    assert [entry["model_changes"] for entry in known["revisions"]] == [{}, {"fraud": "v1 -> v2"}]
+    assert history_lines(known)[5].endswith("fraud v1 -> v2")

@@ -53,6 +53,8 @@ def test_what_a_way_back_did_not_reach_in_the_fleet_is_left_to_a_recovery() -> N
     ended = model_summary([report("a", "rolled_back")], REQUEST, "mlflow is away", True)
     assert (ended["ok"], ended["close"]) == (False, False)
     assert ended["sentence"].endswith("the fleet: mlflow is away. run recover.yml")
+    hinted = model_summary([report("a", "rolled_back")], REQUEST, hint="its aliases stay")
+    assert (hinted["ok"], hinted["sentence"]) == (True, "fraud v2: a is rolled_back. its aliases stay")
 
 
 def test_one_region_that_fails_takes_the_others_back() -> None:

@@ -98,6 +98,37 @@ def test_a_promotion_brings_the_challenger_up_first_and_frees_it_last() -> None:
     assert {field["path"].split(".")[1] for field in made["finish"]} == {"minReplicas", "maxReplicas", "behavior"}
 
 
+def test_a_challenger_that_has_grown_is_not_made_smaller() -> None:
+    """Its HPA may follow the load while the champion's is held."""
+    grown = region({"blue": 20, "green": 80}, blue="v1", green="v2")
+    grown["services"]["fraud"]["slots"]["green"]["replicas"] = 5
+    made = promote_model(grown, note(), asked("", hpa={"min": 2, "max": 6}), PROFILES)
+    assert made["problems"] == []
+    scales = {field["name"]: field["value"] for field in made["prepare"]["fields"] if field["path"] == "spec.replicas"}
+    assert scales == {"fraud-green": 5}
+    assert made["prepare"]["gate"]["workloads"][0]["min_ready"] == 3, "as many as the champion has are enough"
+
+
+def hpa_of(slot: str) -> Json:
+    held = {"minReplicas": 3, "maxReplicas": 6, "behavior": {"scaleDown": {"selectPolicy": "Disabled"}}}
+    return {"kind": "HorizontalPodAutoscaler", "metadata": {"name": f"fraud-{slot}"}, "spec": held}
+
+
+def test_what_was_held_is_free_when_one_version_is_left() -> None:
+    traffic = {"weights": {"blue": 100, "green": 0}}
+    found = {**SERVED, "objects": [hpa_of("blue")]}
+    fields = undone_slot("fraud", traffic, asked(hpa={"min": 2, "max": 6})["service"], found)["fields"]
+    freed = {(field["name"], field["path"]): field["value"] for field in fields}
+    assert freed == {
+        ("fraud-blue", "spec.minReplicas"): 2,
+        ("fraud-blue", "spec.maxReplicas"): 6,
+        ("fraud-blue", "spec.behavior.scaleDown.selectPolicy"): "Max",
+        ("fraud-green", "spec.replicas"): 0,
+    }
+    # While both have traffic it is held.
+    assert undone_slot("fraud", {"weights": {"blue": 95, "green": 5}}, asked(hpa={})["service"], found)["fields"] == []
+
+
 def test_a_promotion_that_is_done_has_nothing_to_bring_up() -> None:
     made = promote_model(AFTER, note(promoted=True), asked(""), PROFILES)
     assert (made["promoted"], made["prepare"], made["finish"]) == (True, None, [])

@@ -86,6 +86,7 @@ def test_the_entry_of_the_model_says_what_nobody_asked_for() -> None:
             {"release_confirm": "yes"},
             "confirm: missing; this environment wants a change of a model confirmed",
         ),
+        ("deploy", {"services": {"fraud": {}}}, "models.fraud: services.fraud has the same name, and both would write"),
         ("status", {"models": {}}, "models: empty; this environment has no models."),
         ("status", {"models": ["fraud"]}, "models: use a mapping of models by their names."),
         ("status", {"models": {"x": {"image": "a", "model": {"steeps": []}}}}, "models.x.model.steeps: unknown option"),
@@ -110,6 +111,7 @@ def test_what_is_wrong_is_named(kind: str, more: Json, problem: str) -> None:
 def test_a_way_back_needs_nothing_but_the_model() -> None:
     found = asked("rollback", version="", sources=[], registry={}, play=["a"])
     assert (found["problems"], found["whole"], found["registry"]) == ([], False, None)
+    assert asked("rollback", services={"fraud": {}})["problems"] == []
     # And a person may promote without anybody who can judge.
     assert asked("promote", sources=[], force="yes", reason="the old one is wrong")["problems"] == []
 
@@ -142,6 +144,10 @@ def test_what_was_broken_off_is_known_by_its_journal_alone() -> None:
     assert (found["version"], found["registry"]) == ("v2", {"url": "u", "model": "gone"})
     assert unfinished_request({**finish, "model": "fraud"}, MODELS, {"url": "u"})["registry"]["model"] == "fraud-eu"
     assert unfinished_request(finish, {}, {})["registry"] is None
+    assert (found["service"], unfinished_request({**finish, "model": "risk"}, MODELS, {})["service"]) == (
+        {},
+        {"image": "registry/models"},
+    )
 
 
 def test_an_entry_is_one_of_the_services_without_its_block() -> None:

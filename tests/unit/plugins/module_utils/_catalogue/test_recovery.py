@@ -133,6 +133,14 @@ def test_everything_recovered() -> None:
     }
 
 
+def test_what_a_registry_refuses_for_good_is_told_and_keeps_nobody() -> None:
+    apart = {"region": "fleet", "verdict": "apart", "reason": "version v2 is not in the registry"}
+    regions = [report("a", "whole"), report("b", "whole"), apart]
+    ended = recovery_summary(regions, fleet(decision="undo"))
+    assert (ended["ok"], ended["close"]) == (False, True)
+    assert ended["sentence"].endswith("a is whole; b is whole; fleet is apart (version v2 is not in the registry)")
+
+
 def test_a_region_that_is_away_does_not_keep_the_fleet_open() -> None:
     ended = recovery_summary([report("a", "released"), report("b", "unreachable", "no answer")], fleet(decision="keep"))
     assert (ended["ok"], ended["close"], ended["outcome"]) == (False, True, "incomplete")
@@ -313,6 +321,22 @@ def test_a_rollback_that_is_finished_now_tells_what_had_no_part_in_it() -> None:
     assert found["why"].endswith(
         "; it had no part in rollback r3, and unless that was meant run rollback.yml -e revision=1 for every region"
     )
+
+
+def test_a_way_back_of_a_model_tells_what_had_no_part_in_it() -> None:
+    finish = {"state": "rolled_back", "model": "fraud", "version": "v2"}
+    change = {**header("model", name="m1", steps=["a", "b"]), "finish": finish}
+    said = "; it had no part in the way back of fraud v2, and if it has that still run rollback_model.yml"
+
+    def why(mine: Json, head: Json) -> str:
+        return str(recovery_action(journal(mine), {"header": head, "revisions": []}, name="b")["why"])
+
+    assert why(header(state="closed"), change).endswith(said)
+    assert said not in why({**header(state="closed"), "model_ended_by": "m1"}, change)
+    assert said not in why(header("model", "closed", "m1"), change)
+    assert said not in why(header(state="closed"), {**change, "finish": {**finish, "state": "deployed"}})
+    assert said not in why(header(state="closed"), {**change, "steps": ["a"]})
+    assert said not in why(header(state="closed"), {**change, "state": "closed"})
 
 
 def test_a_region_that_a_rollback_did_not_open_before_it_was_killed_has_missed_it() -> None:

@@ -49,6 +49,7 @@ def test_a_sound_request_has_no_problems() -> None:
         ({"version": "", "versions": {"core-apl": "v2"}}, "unknown service core-apl; did you mean core-api?"),
         ({"version": "", "versions": {"core-api": "?"}}, "release_versions.core-api: '?' is no version"),
         ({"version": "", "versions": "core-api=v2"}, "release_versions: use a mapping"),
+        ({"models": {"core-api": {}}}, "models.core-api: services.core-api has the same name"),
         ({"limit": "us-east-1,mars-1"}, "--limit: unknown region mars-1"),
         ({"waves": []}, "release_waves: use a list"),
         ({"waves": [0]}, "release_waves: 0 is neither"),

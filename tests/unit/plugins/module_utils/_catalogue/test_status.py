@@ -131,3 +131,18 @@ def test_long_values_are_cut_and_whole_objects_are_one_line() -> None:
         "us: ConfigMap exchange/b is gone",
         "us: ConfigMap exchange/c is not recorded",
     ]
+
+
+def test_a_champion_that_is_not_the_recorded_one_is_a_line_and_no_drift() -> None:
+    service = {"live_slot": "green", "slots": {"green": {"version": "v2"}}}
+    models = {"revision": {"services": {"fraud": service}, "objects": []}}
+    read = FILTERS["region_status"](
+        "us", journal(4), document(0, 100), document(0, 100), models=models, names=["fraud", "risk"]
+    )
+    assert read["models"]["fraud"] == {"champion": "v2", "challenger": None, "strategy": None}
+    recorded = {"fraud": {"champion": "v1"}, "risk": {"champion": None}}
+    status = FILTERS["environment_status"](fleet({**FOUR, "models": recorded}), [read, away("eu")])
+    line = "model fraud: the champion is v2 in us, and revision 4 has v1; a model that was promoted since is no drift"
+    assert status["models"] == [line]
+    assert status_lines(status)[-2:] == [line, "could not be read: eu"]
+    assert FILTERS["environment_status"](fleet(FOUR), [region("us", 4)])["models"] == []

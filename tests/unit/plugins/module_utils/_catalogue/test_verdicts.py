@@ -190,6 +190,8 @@ def test_what_the_history_tells_is_that_of_a_released_region() -> None:
         "changes": {"core-api": "v1 -> v2"},
         "regions": {"a": "unreachable", "b": "released"},
     }
+    models = {"fraud": {"champion": "v2", "challenger": None, "strategy": None}}
+    assert fleet_record(reports, "keep", "done", {}, models)["models"] == models
 
 
 def test_a_region_that_is_away_is_named_with_what_to_run() -> None:

@@ -176,3 +176,66 @@ def test_the_header_of_a_region_is_sealed_with_what_is_left_to_do(world: World) 
     edited["finish"]["state"] = "rolled_back"
     world.server.change(JOURNAL, data={**data, "release": json.dumps(edited)})
     assert world.call(state="read")["error"]["kind"] == "journal"
+
+
+def close(world: World, release: ReleaseRef, scope: str, outcome: str = "deployed") -> None:
+    done = world.call(state="closed", scope=scope, release=release.to_option(), outcome=outcome)
+    assert not done.get("failed"), done["msg"]
+
+
+def decide(world: World, release: ReleaseRef, decision: str) -> Result:
+    told = {"by": "anna", "reason": "it is deployed everywhere"}
+    return world.call(state="decided", scope="fleet", decision=decision, release=release.to_option(), **told)
+
+
+def test_its_decision_is_written_once_and_known_when_it_has_ended(world: World) -> None:
+    fleet, region = world.opened()
+    world.call(state="decided", scope="fleet", decision="undo", by="bob", reason="deposits are slow")
+    for release, scope in ((region, "region"), (fleet, "fleet")):
+        close(world, release, scope, "taken_back")
+    last = world.call(state="read", scope="fleet")
+
+    fleet, region = both(world)
+    assert world.call(state="read", scope="fleet")["decision"] is None, "that of the last release is not its own"
+    assert decide(world, fleet, "keep")["decision"]["decision"] == "keep"
+    again = decide(world, fleet, "undo")
+    assert (again["changed"], again["decision"]["decision"]) == (False, "keep")
+    told = {"controller": GONE, "by": "bob"}
+    taken = world.call(state="taken_over", scope="fleet", decision="undo", reason="gone", **told)
+    assert taken["decision"]["decision"] == "keep"
+    close(world, ReleaseRef.from_option(taken["release"]), "fleet")
+    close(world, region, "region")
+
+    ended = world.call(state="read", scope="fleet")
+    assert (ended["header"]["model_ended_by"], ended["header"]["model_decided"]) == (fleet.id, "keep")
+    assert ended["decision"] == last["decision"], "what was decided of the last release is as it was"
+
+    # The next one begins without, and ends without.
+    fleet, region = both(world)
+    assert world.call(state="read", scope="fleet")["decision"] is None
+    close(world, region, "region")
+    close(world, fleet, "fleet")
+    assert "model_decided" not in world.call(state="read", scope="fleet")["header"]
+
+
+def test_where_nothing_was_ever_released_its_decision_is_known_as_well(world: World) -> None:
+    fleet, region = both(world)
+    decide(world, fleet, "keep")
+    close(world, region, "region")
+    close(world, fleet, "fleet")
+    assert world.call(state="read", scope="fleet")["header"]["model_decided"] == "keep"
+
+
+def test_what_the_last_release_found_is_not_fenced(world: World) -> None:
+    """Of a hundred services one has a model that is changed."""
+    other = Ref("apps/v1", "Deployment", "core-api-blue", "exchange")
+    put(world.server, other)
+    opened = world.open_fleet()
+    found = {"apiVersion": other.api_version, "kind": other.kind, "metadata": {"name": other.name}}
+    region = world.open_region(opened, before={"services": {}, "objects": [found]})
+    for release, scope in ((region, "region"), (opened, "fleet")):
+        close(world, release_of(release), scope, "released")
+    fleet, _region = both(world)
+    taken = world.call(state="taken_over", fleet=fleet.to_option()["fleet"], controller=GONE, by="bob")
+    assert not taken.get("failed"), taken["msg"]
+    assert TOKEN_ANNOTATION not in (world.server.take(other)["metadata"].get("annotations") or {})

@@ -237,6 +237,19 @@ def test_where_a_rollback_goes_stays_in_the_history(world: World) -> None:
     assert [revision["target"] for revision in world.call(state="read", scope="fleet")["revisions"]] == [3]
 
 
+def test_models_that_go_with_a_rollback_are_there_for_a_recovery_and_who_serves_is_in_the_history(world: World) -> None:
+    plan, serves = {"fraud": {"version": "v2", "champion": "v1"}}, {"fraud": {"champion": "v1"}}
+    before = {"models": {"fraud": {"champion": "v2"}}}
+    fleet = world.open_fleet(kind="rollback", target=3, before=before, finish={"models": plan})["release"]
+    read = world.call(state="read", scope="fleet")
+    assert (read["finish"]["models"], read["before"]) == (plan, before)
+    ended = {"outcome": "released", "revision": {"models": serves}, "number": 1, "summary": {"models": serves}}
+    world.call(state="closed", scope="fleet", release=fleet, **ended)
+    read = world.call(state="read", scope="fleet", number=1)
+    assert ([one["models"] for one in read["revisions"]], read["revision"]) == ([serves], {"models": serves})
+    assert read["standby"] is None
+
+
 def test_what_a_release_follows_stays_in_the_history_and_the_region_records_that_number(world: World) -> None:
     assert release_once(world, "a") == 1
     for name, outcome in (("b", "taken_back"), ("c", "released")):

@@ -15,6 +15,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decid
     Matched,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_steps import Ladder, Position
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_window import Begin
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.evidence import Counts, Evidence
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.judge import Judgement, judged
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.report import Subject, page
@@ -22,6 +23,7 @@ from model_samples import NOW, START, world
 
 #: Would change the title of a page that runs it, and ask for a picture.
 HOSTILE = "<script>document.title='ran'</script><img src=http://127.0.0.1:9/x onerror=\"document.title='ran'\">"
+BEGIN = Begin(0, START, 3600.0)
 RULES = Rules(CoverageRule(1.0), LabelRule(60.0))
 SUBJECT = Subject("price-prediction", "v2.0.0", "v2.1.0", "canary", 25, "us-east-1", START, NOW)
 
@@ -38,7 +40,7 @@ def evidence(pairs: int = 2000, **changes: float) -> Evidence:
         segment = HOSTILE if pair.segment == "s9" else pair.segment
         made.append(dataclasses.replace(pair, champion=champion, challenger=challenger, segment=segment))
     counts = Counts(pairs, pairs, pairs, unreadable=3, warnings=(f"source market: 3 records, the first: {HOSTILE}",))
-    return Evidence(Matched(made), [rng.gauss(0.5, 0.1) for _number in range(2000)], counts)
+    return Evidence(Matched(made), [rng.gauss(0.5, 0.1) for _number in range(2000)], counts, BEGIN)
 
 
 def judgement(given: Evidence, rules: Rules = RULES) -> Judgement:

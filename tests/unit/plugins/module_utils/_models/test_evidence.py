@@ -12,7 +12,8 @@ import typing as t
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError, TryLater
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models import evidence
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.evidence import Evidence, Window, evidence_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_window import Begin, Window
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.evidence import Evidence, evidence_of
 from fakes import FakeClock
 
 WINDOW = Window(1000.0, 2000.0, settle_s=10.0, reference_s=600.0)
@@ -111,14 +112,52 @@ def test_it_gives_up_at_the_end_and_at_once_where_nothing_will_change() -> None:
     assert given.tries == []
 
 
-def test_too_many_records_end_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_there_is_no_room_for_all_the_newest_count_from_a_fixed_point_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evidence, "MOST", 100)
+    # Two answers every ten seconds, from the reference on: 320.
+    records: list[bytes | ReleaseError] = [
+        answer(number, version, 408 + 10 * number) for number in range(160) for version in ("v1", "v2")
+    ]
+    asked: list[tuple[float, float]] = []
+
+    class Stream(Told):
+        def lines(self, since: float, until: float, end: float) -> t.Iterator[bytes]:
+            asked.append((since, until))
+            yield from (one for one in records if isinstance(one, bytes) and since <= json.loads(one)["ts"] < until)
+
+    found, _clock = read(Stream(name="all"), Stream(name="twice"))
+    # 100 records are 500 s; half of that is sure to fit.
+    assert found.begin == Begin(13, 1780.0, 0.0)
+    assert asked == [(400.0, 2000.0), (1775.0, 2000.0), (1775.0, 2000.0)]
+    assert len(found.matched.pairs) == 21 and found.reference == []
+    assert found.counts.early == 4, "what comes before that point is no evidence"
+    assert found.counts.warnings == (
+        "more than 100 answers and labels came since 1970-01-01T00:16:40Z: what came since 1970-01-01T00:29:40Z is "
+        "judged, with a part of the risk",
+        "drift is not judged: there is no room for the champion's scores from before",
+    )
+
+
+def test_what_does_not_fit_because_of_what_came_before_the_step_loses_that_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evidence, "MOST", 10)
+    before: list[bytes | ReleaseError] = [answer(number, "v1", 400 + 54 * number) for number in range(11)]
+    step = [answer(20, "v1", 1000), answer(20, "v2", 1000)]
+    window = Window(1000.0, 1100.0, settle_s=10.0, reference_s=600.0)
+    found, _clock = read(Told([*before, *step], step), window=window)
+    assert (found.begin, len(found.matched.pairs)) == (Begin(0, 1000.0, 0.0), 1)
+    assert [warning for warning in found.counts.warnings if "drift" in warning] == list(found.counts.warnings)
+
+
+def test_too_many_records_of_a_minute_end_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evidence, "MOST", 2)
+    flood: list[bytes | ReleaseError] = [answer(number, "v1", 1990) for number in range(3)]
     with pytest.raises(ReleaseError) as caught:
-        read(Told([answer(number, "v1", 1000) for number in range(3)]))
+        read(Told(*[flood] * 20))
     assert caught.value.kind == "too_many"
     assert caught.value.message == (
-        "source market: more than 2 answers and labels since 1970-01-01T00:06:40Z; record a sample of the requests, "
-        "or judge a shorter step"
+        "source market: more than 2 answers and labels since 1970-01-01T00:32:40Z; record a sample of the requests"
     )
 
 

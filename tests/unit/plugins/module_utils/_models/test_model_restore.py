@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
@@ -105,14 +106,24 @@ def test_a_promotion_of_a_canary_goes_back_to_its_step(world: ModelWorld) -> Non
     assert world.objects() == before
 
 
-def test_a_promotion_of_a_shadow_ends_with_nothing_for_it(world: ModelWorld) -> None:
-    """Its first traffic came with this release, so whatever it is, it is the undone version."""
-    world.act(deployed(world))
+@pytest.mark.parametrize("strategy", ["shadow", "ab"])
+def test_a_promotion_that_is_taken_back_leaves_the_challenger_as_it_was(world: ModelWorld, strategy: t.Any) -> None:
+    """It was there before: the promotion only gave it its first traffic, or more of it."""
+    world.act(deployed(world, strategy))
+    before = world.objects()
     _fleet, release = world.opened()
     world.act(Promoted(world.clock.now()), release)
     done = world.restored(release)
-    assert (world.now().traffic, world.now().note) == (Traffic(ALL_BLUE), None)
-    assert done.kept == ["us-east-1: HTTPRoute core-api: v2 gets nothing any more; deploy it again to go on with it"]
+    assert (world.objects(), done.kept) == (before, [])
+
+
+def test_a_weight_that_began_with_a_promotion_goes_whoever_made_it(world: ModelWorld) -> None:
+    world.act(deployed(world))
+    _fleet, release = world.opened()
+    world.act(Promoted(world.clock.now()), release)
+    world.somebody(Traffic({"blue": 60, "green": 40}))
+    world.restored(release)
+    assert world.now().traffic == Traffic(ALL_BLUE, Mirror("green", 10.0))
 
 
 def test_a_rollback_is_not_undone(world: ModelWorld) -> None:
@@ -121,6 +132,29 @@ def test_a_rollback_is_not_undone(world: ModelWorld) -> None:
     world.act(RolledBack(), release, back=True)
     assert touched_models(world.journaled(release)) == {}
     assert not world.restored(release).changed
+
+
+@pytest.mark.parametrize("strategy", ["shadow", "canary", "ab"])
+@pytest.mark.parametrize("promoted", [False, True])
+def test_a_rollback_of_the_environment_is_undone_with_its_models(
+    world: ModelWorld, strategy: t.Any, promoted: bool
+) -> None:
+    """There it is what the release does, also where a recovery goes on with it."""
+    world.act(deployed(world, strategy))
+    if promoted:
+        world.act(Promoted(world.clock.now()))
+    before = world.objects()
+    _fleet, release = world.opened(kind="rollback")
+    assert world.act(RolledBack(), release, back=True).changed
+    assert (world.now().traffic, world.now().note) == (Traffic(ALL_BLUE), None)
+    done = world.restored(release)
+    assert (done.changed, done.kept) == (True, [])
+    assert world.objects() == before
+    assert not world.restored(release).changed
+    recovered = dataclasses.replace(release, kind="recover")
+    assert world.act(RolledBack(), recovered, back=True).changed
+    assert world.restored(recovered).changed
+    assert world.objects() == before
 
 
 def test_what_others_take_back_leaves_it_alone(world: ModelWorld) -> None:
@@ -241,12 +275,14 @@ def test_the_undone_version_gets_nothing_whatever_was_there(before: t.Any, writt
     now = traffic_of(after)
     assert now is not None
     assert traffic_problem(now) is None
-    slot = min(touched.undone, default="")
-    if len(touched.undone) == 1 and touched.before.traffic.weights[other(slot)]:
+    slot = min(touched.emptied, default="")
+    if len(touched.emptied) == 1 and touched.before.traffic.weights[other(slot)]:
         # Somebody else served before.
-        assert (now.shares[slot], now.copies[slot]) == (0, 0)
+        assert now.shares[slot] == 0
+    if touched.brought == {slot} and touched.before.traffic.weights[other(slot)]:
+        assert now.copies[slot] == 0
         assert slot != getattr(state_of(after).note, "slot", None)
-    if not touched.undone and foreign is None:
+    if not touched.emptied and foreign is None:
         assert after == routed(before)
         assert kept == []
     assert way_back(touched, after)[0] == after
@@ -270,6 +306,15 @@ _INTENTS = st.lists(
 )
 
 
+def test_buckets_that_began_with_a_promotion_are_a_share_as_well() -> None:
+    note = Note("v2", "green", "shadow", 0, AT, (0,), "v1", AT)
+    before = (Traffic(ALL_BLUE, Mirror("green", 10.0)), note)
+    written = (Traffic(ALL_GREEN), Note("v2", "green", "shadow", 0, AT, (0,), "v1", AT, promoted=True))
+    touched = Touched(state_of(routed(before)), (state_of(routed(written)),))
+    foreign = routed((Traffic(ALL_BLUE, None, Buckets("green", HEADER, 30)), written[1]))
+    assert way_back(touched, foreign) == (routed(before), [])
+
+
 @settings(max_examples=300, deadline=None)
 @given(_INTENTS, _INTENTS)
 def test_who_served_before_a_release_serves_after_its_undo(earlier: list[Intent], ours: list[Intent]) -> None:
@@ -290,5 +335,9 @@ def test_who_served_before_a_release_serves_after_its_undo(earlier: list[Intent]
     touched = Touched(state_of(routed(before)), tuple(state_of(routed(state)) for state in written))
     after, kept = way_back(touched, routed(now))
     assert state_of(after).traffic.weights == before[0].weights
-    assert all("gets nothing any more" in sentence for sentence in kept)
+    if before[1] is None or any(note is None or note.challenger != before[1].challenger for _traffic, note in written):
+        assert state_of(after).traffic.mirror is None
+        return
+    # Its own steps and its promotion bring nobody: it is a challenger as before, with its copies.
+    assert (after, kept) == (routed(before), [])
     assert after["metadata"]["name"] == MODEL

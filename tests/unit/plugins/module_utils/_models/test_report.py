@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html.parser
 import json
 import pathlib
@@ -16,7 +17,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decid
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_pairs import CoverageRule, Matched
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.evidence import Counts, Evidence
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.report import page, write
-from report_samples import HOSTILE, RULES, SUBJECT, evidence, judgement, sample
+from report_samples import BEGIN, HOSTILE, RULES, SUBJECT, evidence, judgement, sample
 
 
 class Parsed(html.parser.HTMLParser):
@@ -58,7 +59,7 @@ def test_nothing_foreign_is_markup_and_nothing_is_fetched() -> None:
 def test_signs_that_nobody_sees_are_shown() -> None:
     given = evidence(50)
     counts = Counts(warnings=("a\u202eb\x00c\ud800d",))
-    text = page(SUBJECT, Evidence(given.matched, (), counts), RULES, judgement(given))
+    text = page(SUBJECT, dataclasses.replace(given, reference=(), counts=counts), RULES, judgement(given))
     assert "a\ufffdb\ufffdc\ufffdd" in text
     text.encode()
 
@@ -73,7 +74,7 @@ def test_every_plot_is_drawn() -> None:
 
 
 def test_without_evidence_each_plot_says_why_it_is_empty() -> None:
-    nothing = Evidence(Matched(), (), Counts())
+    nothing = Evidence(Matched(), (), Counts(), BEGIN)
     found = Parsed(page(SUBJECT, nothing, RULES, judgement(nothing)))
     assert found.tags.count("svg") == 0 and "HOLD" in found.texts
     for said in ("No request that both answered yet.", "These models give no scores.", "None."):

@@ -14,7 +14,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_comparison import Rules
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_pairs import CoverageRule, LabelRule
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_steps import Ladder
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.evidence import Window
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_window import Window
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.rules import SPEC, Judging, judging_of
 
 

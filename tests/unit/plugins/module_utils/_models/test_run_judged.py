@@ -10,7 +10,9 @@ import typing as t
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import ReleaseError
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._models import registries, run, sources
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models import evidence, registries, run, sources
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_comparison import SHARES
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.decide_evidence import lower_bound
 from shadow_world import MODEL, REGISTRY, ROUTE, SOON, SOURCES, ShadowWorld, bad, good
 
 NOW = 1_800_000_000.0
@@ -44,6 +46,7 @@ def test_a_region_knows_who_is_judged_and_since_when(shadowed: ShadowWorld) -> N
         "weight": 0,
         "since": "2027-01-15T08:00:00Z",
         "promoted": False,
+        "evidence_since": "2027-01-15T08:00:00Z",
     }
     assert (told["verdict"], told["next"]["action"]) == ("pass", "ready"), told["reason"]
     assert told["reason"].startswith(f"{MODEL} in us-east-1: v2.1.0: ")
@@ -96,6 +99,26 @@ def test_after_the_promotion_it_is_watched(shadowed: ShadowWorld) -> None:
     assert (told["judged"]["since"], told["next"]["action"]) == ("2027-01-15T08:01:00Z", "wait")
 
 
+def test_a_step_with_more_than_can_be_held_is_judged_by_its_newest_part(
+    shadowed: ShadowWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shadowed.source.pairs(PAIRS, NOW + 3600, 7000.0, out=None, err="no features")
+    shadowed.clock.elapsed = 3600 + 7000
+    monkeypatch.setattr(evidence, "MOST", 3000)
+    told = good(shadowed.region("judged", **ASKED))
+    assert (told["judged"]["since"], told["judged"]["evidence_since"]) == (
+        "2027-01-15T08:00:00Z",
+        "2027-01-15T10:27:00Z",
+    )
+    assert told["verdict"] == "fail" and told["reason"].endswith(" (of the last 30 min alone)"), told["reason"]
+    assert "is judged, with a part of the risk" in told["warnings"][0]
+    errors = next(one for one in told["checks"] if one["name"] == "errors")
+    # The 147th minute of the step.
+    risk = 0.05 * SHARES["errors"] / 3 * 0.1 / (147 * 148)
+    least = lower_bound({1.0: told["coverage"]["paired"], 0.0: 0}, 0.0, risk)
+    assert errors["rate_at_least"] == round(least, 6)
+
+
 def test_without_a_challenger_there_is_nothing_to_judge(world: ShadowWorld) -> None:
     waits = {"action": "wait", "weight": 0, "reason": "there is no challenger", "needs": []}
     told = good(world.region("judged", **ASKED))
@@ -122,6 +145,7 @@ def test_the_registry_knows_who_is_judged_and_since_when(world: ShadowWorld) -> 
         "weight": 0,
         "since": "2027-01-15T08:00:00Z",
         "promoted": False,
+        "evidence_since": "2027-01-15T08:00:00Z",
     }
     assert (told["verdict"], told["next"]["action"]) == ("pass", "ready"), told["reason"]
     assert world.fleet_server.requests == []
