@@ -60,8 +60,8 @@ options:
         gets the alias C(champion), and the champion C(previous_champion).
       rolled_back: The champion, or after a promotion the one before, gets all of the traffic, and no copy is sent any
         more. Without O(route) O(version) loses its alias; a champion gives it back to the previous one.
-      restored: Take back what O(release) did to the traffic here, three-way. The undone version gets nothing in any
-        case; what somebody else changed since stays and is in RV(kept). Needs O(route).
+      restored: Take back what O(release) did to the traffic here, three-way. A version that it brought gets nothing
+        in any case; what somebody else changed since stays and is in RV(kept). Needs O(route).
       status: Change nothing; return what is there.
   model:
     description: The name of the model, which is also that of its HTTPRoute.

@@ -326,3 +326,16 @@ def test_what_was_held_for_a_comparison_is_free_again(flow: ModelFlow) -> None:
         ]
         * 3
     )
+
+
+def test_a_promotion_is_of_one_version_in_all_regions(flow: ModelFlow) -> None:
+    """Only the challenger of the first region is judged."""
+    first = flow.run(*SHADOW, "--limit", f"{US},{EU}")
+    assert first.code == 0, first.output
+    second = flow.run("deploy_model", *NAMED, "-e", "version=v2.2.0", "--limit", AP)
+    assert second.code == 0, second.output
+    flow.write("fleet", judgements=[looked("pass", "ready")])
+    done = flow.run(*PROMOTE)
+    assert done.code == 2, done.output
+    assert f"the challenger here is v2.2.0, and in {US} v2.1.0" in told(done)
+    assert (flow.weights(), flow.held()) == (BLUE, NOBODY)
