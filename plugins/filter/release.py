@@ -92,8 +92,8 @@ def request_judgement(asked: Mapping[str, t.Any]) -> JsonObject:
     return {"problems": problems, "warnings": warnings, "emergency": request.passed_emergency(asked)}
 
 
-def release_summary(regions: t.Any, kind: str, decision: t.Any) -> JsonObject:
-    return verdicts.summarise(kind, decision, regions)
+def release_summary(regions: t.Any, kind: str, decision: t.Any, models: t.Any = None) -> JsonObject:
+    return verdicts.summarise(kind, decision, regions, models)
 
 
 def standing_decision(journal: t.Any, kind: str, release: t.Any) -> t.Any:

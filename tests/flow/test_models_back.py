@@ -339,3 +339,31 @@ def test_a_promotion_is_of_one_version_in_all_regions(flow: ModelFlow) -> None:
     assert done.code == 2, done.output
     assert f"the challenger here is v2.2.0, and in {US} v2.1.0" in told(done)
     assert (flow.weights(), flow.held()) == (BLUE, NOBODY)
+
+
+def test_a_promotion_that_stood_already_and_was_killed_moves_no_alias(promoted: ModelFlow) -> None:
+    """It had the fleet's lock and nothing else."""
+    for place in (*REGIONS, "fleet"):
+        promoted.write(place, entries=[])
+    promoted.write("fleet", held="m1", decision=None)
+    before = promoted.aliases()
+    done = promoted.run("recover")
+    assert done.code == 0, done.output
+    assert (promoted.weights(), promoted.aliases(), promoted.held()) == (GREEN, before, NOBODY)
+
+
+def test_a_rollback_that_is_refused_for_good_is_ended_by_a_recovery(promoted: ModelFlow) -> None:
+    promoted.broken_off(state="rolled_back", version="")
+    refused = {US: {"model": {"rolled_back": "us-east-1: nobody knows who goes"}}}
+    done = promoted.run("recover", faults=refused)
+    assert "is as it was: us-east-1: nobody knows who goes" in told(done)
+    assert promoted.held() == NOBODY
+    assert promoted.run("recover").code == 0
+
+
+def test_a_rollback_in_a_region_that_is_away_waits_for_it(promoted: ModelFlow) -> None:
+    promoted.broken_off(state="rolled_back", version="")
+    done = promoted.run("recover", faults={US: {"model": {"rolled_back": ["gone away", "unreachable"]}}})
+    assert done.code == 2, done.output
+    assert "gone away" in told(done)
+    assert promoted.held()[0] == "m1"

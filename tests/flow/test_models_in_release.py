@@ -172,6 +172,11 @@ def test_a_challenger_that_the_revision_did_not_have_leaves_and_a_rollback_may_b
     fleet = flow.write("fleet")
     fleet["revisions"]["3"]["models"][MODEL]["champion"] = "v2.0.0"
     flow.write("fleet", **fleet)
+    before = flow.weights()
+    tried = flow.run("rollback", "-e", "revision=3", "--check")
+    assert tried.code == 0, tried.output
+    assert f"check mode, nothing was written; the rollback would change {MODEL} v2.1.0 -> v2.0.0" in told(tried)
+    assert flow.weights() == before
     done = flow.run("rollback", "-e", "revision=3")
     assert done.code == 0, done.output
     assert (flow.weights(), flow.aliases(), flow.note(AP)) == (BLUE, {"champion": "v2.0.0"}, {})

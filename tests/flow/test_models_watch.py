@@ -105,6 +105,33 @@ def test_what_could_not_be_taken_back_is_tried_at_the_next_look(watched: ModelFl
     assert watched.held() == NOBODY
 
 
+def test_a_region_that_is_lost_under_its_lock_is_left_to_a_recovery(watched: ModelFlow) -> None:
+    """Every look after that would find it locked."""
+    watched.write("fleet", judgements=[FAILS])
+    faults = {AP: {"at_once": "it is away", "model": {"rolled_back": ["it is away", "unreachable"]}}}
+    done = watched.run(*WATCH, "-e", "watch_s=60", faults=faults)
+    assert done.code == 2, done.output
+    assert len([call for call in done.calls if call["state"] == "judged"]) == 1
+    assert "was taken back in us-east-1, eu-west-1 and not in ap-northeast-1: the checks fail" in told(done)
+    assert "its lock stays, run recover.yml" in told(done)
+    # A recovery has to know of it.
+    assert watched.held() == [None, None, "m1", "m1"]
+    again = watched.run("recover")
+    assert again.code == 0, again.output
+    assert (watched.weights(), watched.held()) == (BLUE, NOBODY)
+
+
+def test_what_is_promoted_is_what_is_there_then(watched: ModelFlow) -> None:
+    watched.write("fleet", judgements=[looked("hold", "wait"), looked("pass", "promote")])
+    done = watched.run(*WATCH, "-e", "watch_s=1", "-e", "auto_promote=true")
+    assert done.code == 0, done.output
+    assert (watched.weights(), watched.aliases()["champion"]) == ([(0, 100)] * 3, "v2.1.0")
+    states = [call["state"] for call in done.calls]
+    last = len(states) - states[::-1].index("judged")
+    before = [call["region"] for call in done.calls[last : states.index("opened")] if call["state"] == "status"]
+    assert sorted(before) == sorted(REGIONS)
+
+
 def test_past_somebody_who_holds_the_fleet_nobody_goes(watched: ModelFlow) -> None:
     watched.write("fleet", judgements=[FAILS, looked("hold", "wait")])
     done = watched.run(*WATCH, "-e", "watch_s=1", faults={"fleet": {"open": "deploy r7 by ben is unfinished"}})

@@ -364,8 +364,10 @@ def _is_int(value: t.Any, low: int, high: int | None = None) -> bool:
 
 
 def same_names(models: t.Any, services: t.Any) -> list[str]:
-    """A sentence for each name that is a model and a service: both would have its slots and its route."""
-    both = set(models if isinstance(models, Mapping) else {}) & set(services if isinstance(services, Mapping) else {})
+    """A sentence for each name that is a model and a service: both would have its slots and its route. `models`: by
+    name, or their names."""
+    named = set(models if isinstance(models, (Mapping, list)) else ())
+    both = named & set(services if isinstance(services, Mapping) else {})
     return [
         f"models.{name}: services.{name} has the same name, and both would write its slots and its route; rename one."
         for name in sorted(map(str, both))

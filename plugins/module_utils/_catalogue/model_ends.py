@@ -47,10 +47,17 @@ def standing_decision(finish: Result, fleet: Result | None, change: str, given: 
     return str(standing or given or "")
 
 
-def default_decision(finish: Result, looked: Result | None = None) -> str:
+def default_decision(
+    finish: Result, looked: Result | None = None, entries: Sequence[Mapping[str, t.Any]] | None = None
+) -> str:
     """What no decision means: a promotion stands when the registry has made it, because its alias is what moves last.
-    `looked` is None where there is no registry, and needed for a promotion alone."""
+    `looked` is None where there is no registry, and needed for a promotion alone.
+
+    `entries` are those of the journal of the fleet, None where that is not of this change any more. When they have
+    nothing of the champion, it was that before, and says nothing of what the regions serve.
+    """
     made = finish["state"] == "promoted" and _aliases(looked or {}).get("champion") == finish["version"]
+    made = made and (entries is None or bool(_moved(entries, "champion")))
     return "keep" if made or finish["state"] == "rolled_back" else "undo"
 
 
@@ -89,20 +96,25 @@ def alias_move(
         return _move("rolled_back", str(gap.get("version") or ""))
     if finish["state"] == "promoted" and decided == "keep":
         return _move("promoted", version)
-    if finish["state"] == "promoted" and now.get("champion") == version:
+    if finish["state"] == "promoted" and now.get("champion") == version and _moved(entries, "champion"):
         return _move("rolled_back", version)
     if finish["state"] != "deployed" or decided == "keep" or now.get("challenger") != version:
         return _move("", "")
-    moved = [
-        change["fields"]["challenger"]
-        for entry in entries
-        for change in entry.get("changes") or []
-        if change.get("op") == "models" and "challenger" in (change.get("fields") or {})
-    ]
+    moved = _moved(entries, "challenger")
     if not moved:
         return _move("", "")
     before = moved[0].get("before")
     return _move("rolled_back", version) if before is None else _move("deployed", str(before))
+
+
+def _moved(entries: Sequence[Mapping[str, t.Any]], alias: str) -> list[JsonObject]:
+    """What a journal has of an alias, each time with `before` and `after`, oldest first."""
+    return [
+        change["fields"][alias]
+        for entry in entries
+        for change in entry.get("changes") or []
+        if change.get("op") == "models" and alias in (change.get("fields") or {})
+    ]
 
 
 def _move(state: str, version: str) -> JsonObject:

@@ -25,18 +25,18 @@ def after_look(
 ) -> JsonObject:
     """`wrong`, what is said when this was the last look, empty when nothing is; and `eye`, the region whose route the
     next one reads. `eyes`: those that have the version; `eye`: the one that was read now."""
+    following = [*eyes, *eyes][eyes.index(eye) + 1 if eye in eyes else 0 :]
+    another = following[0] if following else eye
     if not judged.get("error"):
-        return {"wrong": "", "eye": eye}
+        # Nobody is judged where it was taken back, and a region that was away then has it still.
+        return {"wrong": "", "eye": another if judged.get("verdict") == "none" else eye}
     why = judged.get("reason") or judged.get("msg")
     wrong = (
         f"{request['model']} {version} is not watched any more, the last look could not judge: {why}. Mend that, and "
         "run it again"
     )
-    if judged["error"].get("system") != "kubernetes":
-        return {"wrong": wrong, "eye": eye}
-    # Its cluster is away, and every other one knows the same.
-    following = [*eyes, *eyes][eyes.index(eye) + 1 if eye in eyes else 0 :]
-    return {"wrong": wrong, "eye": following[0] if following else eye}
+    # Its cluster is away, and every other one knows the same; or it has another challenger by now.
+    return {"wrong": wrong, "eye": another if judged["error"].get("system") in ("kubernetes", "input") else eye}
 
 
 def after_change(

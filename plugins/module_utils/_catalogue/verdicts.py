@@ -40,8 +40,14 @@ def failure_reason(result: t.Any, task: str = "") -> str:
     return f"{task} failed" if task else "unknown"
 
 
-def summarise(kind: str, decision: str | None, regions: Sequence[Mapping[str, t.Any]]) -> dict[str, t.Any]:
-    """What became of the release: `ok`, `outcome`, and the sentence for the last line."""
+def summarise(
+    kind: str,
+    decision: str | None,
+    regions: Sequence[Mapping[str, t.Any]],
+    models: Mapping[str, Mapping[str, str]] | None = None,
+) -> dict[str, t.Any]:
+    """What became of the release: `ok`, `outcome`, and the sentence for the last line. `models`: those that go back
+    with a rollback, each with the `version` that goes and the `champion` that serves then."""
     verdicts = {str(entry["region"]): str(entry.get("verdict") or "untouched") for entry in regions}
     what = "rollback" if kind == "rollback" else "release"
     reason = _leading_reason(regions)
@@ -55,6 +61,7 @@ def summarise(kind: str, decision: str | None, regions: Sequence[Mapping[str, t.
     if decision is None:
         # Nothing was opened: there is nothing to change, or this is check mode, which stops after preflight.
         plans = [text for entry in regions if (text := _planned(entry))]
+        plans += [f"{name} {plan['version']} -> {plan['champion']}" for name, plan in (models or {}).items()]
         would = f"check mode, nothing was written; the {what} would change {'; '.join(plans)}"
         idle = "nothing to do: every region already runs this"
         return {"ok": True, "outcome": "nothing", "sentence": would if plans else idle}

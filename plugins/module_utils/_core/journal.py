@@ -53,7 +53,7 @@ JOURNAL_NAME: t.Final = "pincex-release-journal"
 FLEET: t.Final = "fleet"
 JOURNAL_LABEL: t.Final = "pincex.io/release-journal"
 #: Keys of the fleet's journal that say where a region is.
-_PLACE: t.Final = "at-"
+PLACE: t.Final = "at-"
 #: Where the decision about a change of a model is, and in the header what it was once the change has ended.
 MODEL_DECISION: t.Final = "model-decision"
 MODEL_DECIDED: t.Final = "model_decided"
@@ -93,7 +93,7 @@ def sound(data: Data, region: str) -> Data:
         for key, text in data.items():
             if key.isdigit():
                 Entry.from_text(text)
-            elif key.startswith(_PLACE):
+            elif key.startswith(PLACE):
                 json.loads(text)["step"]
     except BROKEN as error:
         raise edited(region, _WHAT) from error
@@ -176,7 +176,7 @@ def refuse_unfinished(data: Data, region: str) -> None:
     if header.get("state") != "open":
         return
     doing = [
-        f"in {key.removeprefix(_PLACE)} at {json.loads(data[key])['step']}" for key in data if key.startswith(_PLACE)
+        f"in {key.removeprefix(PLACE)} at {json.loads(data[key])['step']}" for key in data if key.startswith(PLACE)
     ]
     steps = [entry.step for entry in entries_of(data)]
     doing += [f"at {steps[-1]}"] if steps else []
@@ -352,7 +352,7 @@ class Journal:
         """Tell the fleet's journal where this region is: that is what a refused second release is told."""
         if self._fleet is None or self.release is None or self.release.is_way_back or step in ("", self._noted):
             return
-        key = f"{_PLACE}{re.sub(r'[^-._a-zA-Z0-9]', '-', self.kube.region)}"
+        key = f"{PLACE}{re.sub(r'[^-._a-zA-Z0-9]', '-', self.kube.region)}"
         text = json.dumps({"step": step, "at": self._clock.now()}, sort_keys=True)
         self._fleet.change(lambda data: {**data, key: text})
         self._noted = step

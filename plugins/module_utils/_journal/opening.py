@@ -16,6 +16,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock i
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import OptionError, ReleaseError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import (
     MODEL_DECISION,
+    PLACE,
     header_of,
     header_text,
     journal_store,
@@ -94,8 +95,9 @@ def opened(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
                     new["finish"] = params["finish"]
                 if release.kind in ("maintenance", "model"):
                     # Its way back must not find what the last release wrote, and nobody asks for that any more; nor
-                    # what was decided of the last change of a model.
-                    data = {key: text for key, text in data.items() if not key.isdigit() and key != MODEL_DECISION}
+                    # what was decided of the last change of a model, nor where the regions were in that release.
+                    gone = (MODEL_DECISION, PLACE)
+                    data = {key: text for key, text in data.items() if not (key.isdigit() or key.startswith(gone))}
                 return {**data, "release": header_text(new)}
             new = new or _header_of(place, params, release, _number(place))
             # What stands by under the lock: what was read before it may have ended since.

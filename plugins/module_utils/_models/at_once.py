@@ -156,6 +156,9 @@ class WayBack:
             change_route(mine)
         except ReleaseError as error:
             return told | _said(mine) | {"verdict": word_of(error), "reason": error.message}
+        except Exception as error:
+            # Raised, it would hide what the other regions have locked and written.
+            return told | _said(mine) | {"verdict": "failed", "reason": f"{type(error).__name__}: {error}"}
         served_at = clock.now() if not self._task.check_mode else None
         return told | _said(mine) | {"verdict": "rolled_back", "reason": mine.told["reason"], "served_at": served_at}
 

@@ -42,19 +42,30 @@ def run(version: str | None) -> Json:
     return {"revision": {"services": {"fraud": state}}} if version else {"msg": "the API server is away"}
 
 
+def moved(alias: str, before: str | None) -> list[Json]:
+    """What the journal of the fleet has of an alias that moved."""
+    return [{"changes": [{"op": "models", "fields": {alias: {"before": before, "after": "2"}}}]}]
+
+
 @pytest.mark.parametrize(
-    ("state", "looked", "decision"),
+    ("state", "looked", "entries", "decision"),
     [
-        ("rolled_back", {}, "keep"),
-        ("promoted", has("v2"), "keep"),
-        ("promoted", has("v1"), "undo"),
-        ("promoted", {}, "undo"),
-        ("deployed", has("v2", "v2"), "undo"),
-        ("stepped", {}, "undo"),
+        ("rolled_back", {}, [], "keep"),
+        ("promoted", has("v2"), moved("champion", "1"), "keep"),
+        ("promoted", has("v1"), moved("champion", "1"), "undo"),
+        ("promoted", {}, [], "undo"),
+        # It was the champion before this change, which may not have come to every region.
+        ("promoted", has("v2"), [], "undo"),
+        ("promoted", has("v2"), moved("challenger", "2"), "undo"),
+        # The journal of the fleet is that of another change by now.
+        ("promoted", has("v2"), None, "keep"),
+        ("promoted", has("v1"), None, "undo"),
+        ("deployed", has("v2", "v2"), moved("challenger", None), "undo"),
+        ("stepped", {}, [], "undo"),
     ],
 )
-def test_what_no_decision_means(state: str, looked: Json, decision: str) -> None:
-    assert default_decision(finish(state), looked) == decision
+def test_what_no_decision_means(state: str, looked: Json, entries: list[Json] | None, decision: str) -> None:
+    assert default_decision(finish(state), looked, entries) == decision
 
 
 OPEN: t.Final[Json] = {"header": {"id": "m1", "state": "open"}}
@@ -114,21 +125,21 @@ def test_a_refusal_for_good_ends(kind: str) -> None:
     )
 
 
-def moved(before: str | None) -> list[Json]:
-    return [{"changes": [{"op": "models", "fields": {"challenger": {"before": before, "after": "2"}}}]}]
-
-
 @pytest.mark.parametrize(
     ("state", "decided", "looked", "entries", "move"),
     [
         ("promoted", "keep", has("v2"), [], ("promoted", "v2")),
         ("promoted", "undo", has("v1", "v2"), [], ("", "")),
-        ("promoted", "undo", has("v2"), [], ("rolled_back", "v2")),
-        ("deployed", "keep", has("v1", "v2"), moved(None), ("", "")),
-        ("deployed", "undo", has("v1", "v2"), moved(None), ("rolled_back", "v2")),
-        ("deployed", "undo", has("v1", "v2"), moved("7"), ("deployed", "7")),
+        ("promoted", "undo", has("v2"), moved("champion", "1"), ("rolled_back", "v2")),
+        # Promoted again: it was the champion before, and the regions go on serving it.
+        ("promoted", "undo", has("v2"), [], ("", "")),
+        ("promoted", "", has("v2"), [], ("", "")),
+        ("promoted", "undo", has("v2"), moved("challenger", None), ("", "")),
+        ("deployed", "keep", has("v1", "v2"), moved("challenger", None), ("", "")),
+        ("deployed", "undo", has("v1", "v2"), moved("challenger", None), ("rolled_back", "v2")),
+        ("deployed", "undo", has("v1", "v2"), moved("challenger", "7"), ("deployed", "7")),
         ("deployed", "undo", has("v1", "v2"), [], ("", "")),
-        ("deployed", "undo", has("v1", "v3"), moved(None), ("", "")),
+        ("deployed", "undo", has("v1", "v3"), moved("challenger", None), ("", "")),
         ("stepped", "undo", has("v1", "v2"), [], ("", "")),
     ],
 )

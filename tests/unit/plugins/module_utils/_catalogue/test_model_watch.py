@@ -49,6 +49,16 @@ def test_a_look_that_could_not_says_what_is_wrong_and_another_region_is_read_whe
     assert after_look(away("kubernetes"), REQUEST, "v2", [], "us")["eye"] == "us"
 
 
+def test_a_region_that_has_another_challenger_or_none_is_not_read_again_before_the_others() -> None:
+    """It was taken back there, and one that was away has the version still."""
+    nobody = {"verdict": "none", "reason": "", "error": None}
+    assert after_look(nobody, REQUEST, "v2", ["us", "eu"], "us") == {"wrong": "", "eye": "eu"}
+    assert after_look(nobody, REQUEST, "v2", ["us"], "us") == {"wrong": "", "eye": "us"}
+    another = {"error": {"kind": "option", "system": "input"}, "reason": "version: is v2, the challenger here is v3"}
+    seen = after_look(another, REQUEST, "v2", ["us", "eu"], "us")
+    assert seen["eye"] == "eu" and "the challenger here is v3" in seen["wrong"]
+
+
 @given(VERDICTS, st.sampled_from(["step", "promote", "rollback"]), TOLD, st.booleans())
 def test_a_watch_goes_on_only_where_the_next_look_may_help(
     verdicts: dict[str, str], act: str, problem: str, check: bool

@@ -109,6 +109,14 @@ def test_what_is_unfinished_refuses_a_release_and_names_the_recovery(world: Worl
     assert "let it end, or recover it, before another one starts" in refused["msg"]
 
 
+def test_where_the_regions_were_in_the_last_release_is_not_told_of_it(world: World) -> None:
+    released(world)
+    open_fleet(world)
+    refused = world.open_fleet()
+    assert "is unfinished since" in refused["msg"]
+    assert "before its first step; let it end" in refused["msg"]
+
+
 def test_a_release_and_a_maintenance_refuse_it(world: World) -> None:
     fleet, _region = world.opened()
     assert "fleet: deploy r1 by anna is unfinished" in open_fleet(world)["msg"]

@@ -16,6 +16,9 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import ReleaseRef
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import Answer, NoAnswer, Request
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models import at_once
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.region import change_route
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._models.task import Task
 from shadow_world import MODEL, ROUTE, bad
 from two_regions import EU, US, TwoRegions
 
@@ -205,6 +208,24 @@ def test_a_context_that_is_not_there_is_told_of_its_region_alone(
     told = world.judged(take_back=world.take_back(US, "nowhere"))
     assert verdicts(told) == {FLEET: "opened", US: "rolled_back", "nowhere": "failed"}
     assert told["taken_back"]["regions"]["nowhere"]["reason"] == "context: nowhere is not in /k"
+
+
+def test_what_nobody_expects_in_one_region_hides_nothing_of_the_others(
+    world: TwoRegions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(task: Task) -> None:
+        if task.session.region == EU:
+            raise ValueError("no number: x")
+        change_route(task)
+
+    monkeypatch.setattr(at_once, "change_route", change)
+    told = world.judged()
+    assert verdicts(told) == {FLEET: "opened", US: "rolled_back", EU: "failed"}
+    bad = told["taken_back"]["regions"][EU]
+    assert (bad["reason"], bad["served_at"]) == ("ValueError: no number: x", None)
+    assert bad["release"] is not None, "who closes it has to know it"
+    world.close(told["taken_back"])
+    assert set(world.held().values()) == {""}
 
 
 def test_who_waits_for_a_region_renews_the_locks_of_the_others(world: TwoRegions) -> None:
