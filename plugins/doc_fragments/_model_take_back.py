@@ -28,13 +28,13 @@ options:
         description: Where the journal of the fleet lies.
         type: dict
         required: true
-        suboptions:
+        suboptions: &cluster
           kubeconfig:
             description: The file that says how to reach the cluster.
             type: path
             default: ~/.kube/config
           context:
-            description: The context of O(take_back.fleet.kubeconfig) to use.
+            description: The context of its kubeconfig to use.
             type: str
             required: true
           namespace:
@@ -42,7 +42,7 @@ options:
             type: str
             required: true
           region:
-            description: Its name, for messages.
+            description: Its name; that of the context when it is not given.
             type: str
           unreachable_s:
             description: For how many seconds it is tried while nothing answers.
@@ -53,26 +53,7 @@ options:
         type: list
         elements: dict
         required: true
-        suboptions:
-          kubeconfig:
-            description: The file that says how to reach the cluster.
-            type: path
-            default: ~/.kube/config
-          context:
-            description: The context of O(take_back.regions[].kubeconfig) to use.
-            type: str
-            required: true
-          namespace:
-            description: The namespace of the journal.
-            type: str
-            required: true
-          region:
-            description: The name of the region; that of the context when it is not given.
-            type: str
-          unreachable_s:
-            description: For how many seconds it is tried while nothing answers.
-            type: float
-            default: 30.0
+        suboptions: *cluster
       lease_s:
         description: How long the locks last without being renewed.
         type: float

@@ -24,8 +24,7 @@ description:
   - The pods of the versions are not this module's, see M(pincex.zero_downtime.k8s_revision).
 author:
   - Pincex release engineering (@pincex)
-requirements:
-  - redis >= 6 (with O(sources[].redis))
+requirements: ["redis >= 6 (with O(sources[].redis))"]
 extends_documentation_fragment:
   - pincex.zero_downtime._cluster
   - pincex.zero_downtime._unreachable
@@ -424,11 +423,8 @@ next:
     - C(needs) has what has to hold before the step after it.
   returned: always
   type: dict
-  sample:
-    action: advance
-    weight: 50
-    reason: all checks pass
-    needs: ["the comparison passes on what is seen at 50 %"]
+  sample: {action: advance, weight: 50, reason: all checks pass,
+    needs: ["the comparison passes on what is seen at 50 %"]}
 taken_back:
   description:
     - With O(take_back) what was taken back, null when nothing was to be. C(decided_at) is when, in unix seconds.

@@ -182,8 +182,8 @@ def _taken_back(options: Options, state: State, check: bool, home: pathlib.Path)
         if now is not state and not check:
             (home / f"{name}.json").write_text(base.json.dumps(now))
 
-    def word(error: Exception) -> str:
-        kind = error.kind if isinstance(error, ReleaseError) else error.extra["error"]["kind"]  # type: ignore[attr-defined]
+    def word(error: ReleaseError | base.Refusal) -> str:
+        kind = error.kind if isinstance(error, ReleaseError) else error.extra["error"]["kind"]
         return {"locked": "refused", "unreachable": "unreachable"}.get(kind, "failed")
 
     fleet: State = {"verdict": "opened", "release": None, "reason": ""}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import random
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._flags import decide_kills
@@ -34,9 +35,9 @@ def new_id(flag: str) -> str:
 
 @settings(deadline=None)
 @given(st.lists(any_kills(), min_size=1, max_size=4), st.randoms())
-def test_merging_has_no_order_and_twice_is_once(parts: list[Kills], random: object) -> None:
+def test_merging_has_no_order_and_twice_is_once(parts: list[Kills], order: random.Random) -> None:
     shuffled = list(parts)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    order.shuffle(shuffled)
     whole = merge(parts)
     assert merge(shuffled) == whole == merge([whole, *parts]) == functools.reduce(lambda a, b: merge([a, b]), parts)
 
