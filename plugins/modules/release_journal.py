@@ -170,6 +170,12 @@ options:
       - The process that controls the release, with C(pid) and C(started). The action plugin fills it in.
       - Without that process nothing is renewed or written any more.
     type: dict
+  watched:
+    description:
+      - With O(state=taken_over) the lock as O(state=read) returned it in RV(lock) before. Where nobody has renewed it
+        since, that time counts, and the lock is not watched anew for all of its duration.
+      - What was seen on another machine, or before it was started anew, does not count.
+    type: dict
 seealso:
   - module: pincex.zero_downtime.k8s_revision
   - module: pincex.zero_downtime.k8s_traffic
@@ -304,7 +310,9 @@ revision:
   returned: always
   type: dict
 lock:
-  description: The lock as it is, when it is read or a release aborted. Nobody holds it when RV(lock.holder) is empty.
+  description:
+    - The lock as it is, when it is read or a release aborted. Nobody holds it when RV(lock.holder) is empty.
+    - O(watched) takes it.
   returned: always
   type: dict
   contains:

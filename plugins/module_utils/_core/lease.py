@@ -28,6 +28,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject, Ref
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.watched import Watched, name_of_clock
 
 LEASE_NAME: t.Final = "pincex-release"
 _TRIES: t.Final = 5
@@ -48,9 +49,14 @@ class Lease:
         obj = self._kube.get(self._ref)
         return None if obj is None else _state(obj)
 
-    def acquire(self, me: str, lease_s: float, patient: bool = False) -> int:
+    def watch(self) -> Watched | None:
+        """The lease as it is now, for whoever takes it later; None when there is none."""
+        lease = self.read()
+        return None if lease is None else Watched(lease, self._clock.monotonic(), name_of_clock())
+
+    def acquire(self, me: str, lease_s: float, patient: bool = False, watched: Watched | None = None) -> int:
         """Take the lease and return the token. Raises Refused when somebody holds it; `patient` waits and sees first
-        whether the holder still renews it.
+        whether the holder still renews it, since it was `watched` where it has been.
 
         That takes three durations of the lease at most, by our own monotonic clock: by ours a holder's clock may be so
         far behind that its lease looks lapsed for ever.
@@ -63,6 +69,8 @@ class Lease:
             lease = None if obj is None else _state(obj)
             if lease != seen:
                 seen, seen_at = lease, self._clock.monotonic()
+                if watched is not None:
+                    seen_at = watched.since(lease, name_of_clock(), seen_at)
             decided = decide_acquire(lease, me, self._clock.now(), self._clock.monotonic() - seen_at)
             if lease is not None and (decided is Watch.LAPSED or (patient and decided is Denied.HELD)):
                 if self._clock.monotonic() - began >= _WATCHED * lease.duration_s:

@@ -37,6 +37,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records
     refuse_what_has_no_room,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store import Data
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.watched import Watched
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.closing import closed
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.opening import (
     ALONE,
@@ -84,6 +85,7 @@ ARGUMENT_SPEC: t.Final = arguments.merge(
         "lease_s": {"type": "float", "default": 15.0},
         "renew_s": {"type": "float", "default": 5.0},
         "controller": {"type": "dict"},
+        "watched": {"type": "dict"},
     },
 )
 
@@ -141,6 +143,9 @@ def _check(params: Mapping[str, t.Any]) -> None:
         raise OptionError("lease_s", "must be at least 1")
     if not 0 < params["renew_s"] <= params["lease_s"] / 3:
         raise OptionError("renew_s", "must be above 0 and at most a third of lease_s")
+    if params["watched"] and state != "taken_over":
+        raise OptionError("watched", f"a lock is watched before it is taken over, and state is {state}")
+    Watched.from_option(params["watched"])
     if params["before"]:
         refuse_what_has_no_room(params["before"], params["planned"])
     if params["revision"]:
@@ -243,12 +248,13 @@ def _to_abort(place: Place, data: Data) -> str:
 
 
 def _lock(place: Place) -> JsonObject | None:
-    lock = place.lease.read()
-    if lock is None:
+    watched = place.lease.watch()
+    if watched is None:
         return None
+    lock = watched.lease
     # Whether it has lapsed by our clock: who aborts wants to know whether anybody is left to carry it out.
     lapsed = place.clock.now() >= lock.renewed_at + lock.duration_s
-    return {**dataclasses.asdict(lock), "lapsed": lapsed or not lock.holder}
+    return {**watched.to_option(), "lapsed": lapsed or not lock.holder}
 
 
 def _read(place: Place, params: Mapping[str, t.Any]) -> JsonObject:

@@ -28,6 +28,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Decision, ReleaseRef
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store import Data
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.watched import Watched
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.opening import ALONE
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.place import (
     Place,
@@ -55,7 +56,8 @@ def taken_over(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
     place.progress(
         f"{header['kind']} {release.id} of {header['by']} is unfinished; watching whether its holder is alive"
     )
-    token = place.lease.acquire(release.holder, release.lease_s, patient=True)
+    watched = Watched.from_option(params["watched"])
+    token = place.lease.acquire(release.holder, release.lease_s, patient=True, watched=watched)
     release = dataclasses.replace(release, token=token)
     if place.scope == "fleet":
         release = dataclasses.replace(release, fleet=dataclasses.replace(release.fleet, token=token))
@@ -74,7 +76,8 @@ def _unlocked(place: Place, params: Mapping[str, t.Any]) -> bool:
     if place.check_mode:
         return True
     me = holder_name("recover", params)
-    token = place.lease.acquire(me, params["lease_s"], patient=True)
+    watched = Watched.from_option(params["watched"])
+    token = place.lease.acquire(me, params["lease_s"], patient=True, watched=watched)
     # The journal may still be on its way: it carries the resourceVersion of the one before, which is none any more.
     place.store.change(lambda data: {**data, "token": str(token)})
     place.lease.release(me, token)

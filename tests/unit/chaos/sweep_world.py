@@ -208,12 +208,14 @@ class SweepWorld(World):
     def recover(self) -> None:
         """Take over what is open, and go on from the journals alone."""
         self.life += 1
-        gone = {"decision": "undo", "reason": "its controller is gone"}
+        locks = {region: self.must(journal, region, state="read")["lock"] for region in REGIONS}
+        look = self.must(journal, "management", state="read", scope="fleet")
+        gone = {"decision": "undo", "reason": "its controller is gone", "watched": look["lock"]}
         fleet = self.must(journal, "management", state="taken_over", scope="fleet", **gone)
         known = {**fleet, "revisions": self.must(journal, "management", state="read", scope="fleet")["revisions"]}
         ends = set()
         for region in REGIONS:
-            taken = self.must(journal, region, state="taken_over", fleet=FLEET)
+            taken = self.must(journal, region, state="taken_over", fleet=FLEET, watched=locks[region])
             action = recovery_action(taken, known)
             release = taken["release"]
             if action["action"] == "undo":

@@ -202,3 +202,36 @@ def test_half_seconds_are_rounded_up_and_never_down(lease: Lease) -> None:
     state = lease.read()
     assert state is not None
     assert dataclasses.replace(state, renewed_at=0).duration_s == 2
+
+
+def test_a_lease_that_was_watched_is_not_watched_again(lease: Lease, clock: FakeClock) -> None:
+    lease.acquire("anna", 6)
+    watched = lease.watch()
+    clock.sleep(6)
+    began = clock.monotonic()
+    assert lease.acquire("bert", 6, patient=True, watched=watched) == 2
+    assert clock.monotonic() == began
+
+
+def test_a_lease_that_was_renewed_since_is_watched_anew(lease: Lease, clock: FakeClock) -> None:
+    lease.acquire("anna", 6)
+    watched = lease.watch()
+    clock.sleep(3)
+    lease.hold("anna", 1, renew_s=2)
+    clock.sleep(3)
+    began = clock.monotonic()
+    assert lease.acquire("bert", 6, patient=True, watched=watched) == 2
+    assert clock.monotonic() - began >= 6
+
+
+def test_what_was_not_watched_for_long_enough_is_watched_on(lease: Lease, clock: FakeClock) -> None:
+    lease.acquire("anna", 6)
+    watched = lease.watch()
+    clock.sleep(4)
+    began = clock.monotonic()
+    assert lease.acquire("bert", 6, patient=True, watched=watched) == 2
+    assert 2 <= clock.monotonic() - began < 6
+
+
+def test_a_lease_that_is_not_there_cannot_be_watched(lease: Lease) -> None:
+    assert lease.watch() is None

@@ -100,6 +100,36 @@ def test_any_region_at_work_keeps_the_fleet_from_being_taken_over(world: World) 
     assert read["lock"]["lapsed"] is False
 
 
+def test_regions_are_watched_while_the_fleet_is(world: World) -> None:
+    world.opened()
+    lock = world.call(state="read")["lock"]
+    began = world.clock.monotonic()
+    assert take_over_fleet(world)["decision"]["decision"] == "undo"
+    until = world.clock.monotonic()
+    assert until - began >= lock["duration_s"]
+    assert take_over(world, watched=lock)["release"]["token"] == lock["token"] + 1
+    assert world.clock.monotonic() == until
+
+
+def test_a_region_that_was_renewed_meanwhile_is_watched_anew(world: World) -> None:
+    _fleet, region = world.opened()
+    lock = world.call(state="read")["lock"]
+    world.clock.sleep(lock["duration_s"] - 1)
+    world.journal(region).guard()
+    world.clock.sleep(1)
+    began = world.clock.monotonic()
+    take_over(world, watched=lock)
+    assert world.clock.monotonic() - began >= lock["duration_s"]
+
+
+def test_only_a_lock_that_is_taken_over_was_watched(world: World) -> None:
+    world.opened()
+    lock = world.call(state="read")["lock"]
+    refused = world.call(state="read", watched=lock)
+    assert refused["msg"] == "watched: a lock is watched before it is taken over, and state is read"
+    assert "watched: needs the lock as state=read returned it" in take_over(world, watched={"holder": "anna"})["msg"]
+
+
 def test_taking_over_decides_what_no_decision_means(world: World) -> None:
     fleet, region = world.opened()
     taken = take_over_fleet(world)
