@@ -142,8 +142,8 @@ bench-models: $(READY) ## How models are judged: PART=simulated, judged, streame
 	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH):$(CURDIR)/tests/models:$(CURDIR)/tests/flags:$(CURDIR)/tests/dns $(BIN)/python -m bench.models $(PART)
 
 .PHONY: chaos
-chaos: $(READY) ## The kill sweep: VARIANT=name, POINTS=SEED:COUNT, SHARD=i/n, RESUME=1 (root; hours)
-	@$(BIN)/python -m chaos $(if $(VARIANT),--variant $(VARIANT)) $(if $(POINTS),--points $(POINTS)) $(if $(SHARD),--shard $(SHARD)) $(if $(RESUME),--resume)
+chaos: $(READY) ## The kill sweep: VARIANT=name, POINTS=SEED:COUNT, SHARD=i/n, RESUME=1, RECORD=FILE (root; hours)
+	@$(BIN)/python -m chaos $(if $(VARIANT),--variant $(VARIANT)) $(if $(POINTS),--points $(POINTS)) $(if $(SHARD),--shard $(SHARD)) $(if $(RESUME),--resume) $(if $(RECORD),--record $(RECORD))
 
 clean: ## Remove what make and the tools have written (.venv and running labs stay)
 	rm -rf .build .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache reports

@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--record", type=pathlib.Path, help="file of outcomes (default reports/chaos/record.jsonl)")
     parser.add_argument("--rate", type=float, default=200, help="orders per second over all regions (default 200)")
     parser.add_argument("--list", action="store_true", help="print the points and run none")
+    parser.add_argument("--table", action="store_true", help="print the table of the record and run nothing")
     return parser
 
 
@@ -108,6 +109,9 @@ def run(arguments: argparse.Namespace) -> int:
     """0 when every point that was run passed."""
     lab = plan_lab(arguments.name)
     path = arguments.record or CHECKOUT / "reports" / "chaos" / "record.jsonl"
+    if arguments.table:
+        print("\n".join(table(list(Record(path, resume=True).outcomes.values()))))
+        return 0
     record = Record(path, resume=arguments.resume, commit=_commit())
     was_up = state.complete(lab)
     _say(f"lab {lab.name} up")
