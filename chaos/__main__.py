@@ -108,7 +108,9 @@ def sweep_all(arguments: argparse.Namespace, sweep_of: c.Callable[[Subject], Swe
 def run(arguments: argparse.Namespace) -> int:
     """0 when every point that was run passed."""
     lab = plan_lab(arguments.name)
-    path = arguments.record or CHECKOUT / "reports" / "chaos" / "record.jsonl"
+    reports = CHECKOUT / "reports" / "chaos"
+    # Whole: recoveries run in another working directory.
+    path = (arguments.record or reports / "record.jsonl").resolve()
     if arguments.table:
         print("\n".join(table(list(Record(path, resume=True).outcomes.values()))))
         return 0
@@ -117,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
     _say(f"lab {lab.name} up")
     if not _lab("up", lab.name):
         return 2
-    make = functools.partial(Sweep, lab, path.parent / "runs", arguments.rate, _say)
+    make = functools.partial(Sweep, lab, reports / "runs", arguments.rate, _say)
     sweep_all(arguments, lambda subject: make(subject=subject), record)
     outcomes = list(record.outcomes.values())
     print("\n".join(table(outcomes)))
