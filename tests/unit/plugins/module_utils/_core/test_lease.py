@@ -204,13 +204,14 @@ def test_half_seconds_are_rounded_up_and_never_down(lease: Lease) -> None:
     assert dataclasses.replace(state, renewed_at=0).duration_s == 2
 
 
-def test_a_lease_that_was_watched_is_not_watched_again(lease: Lease, clock: FakeClock) -> None:
+@pytest.mark.parametrize("watched_s", [6, 4])
+def test_only_what_is_left_of_a_duration_is_watched(lease: Lease, clock: FakeClock, watched_s: int) -> None:
     lease.acquire("anna", 6)
     watched = lease.watch()
-    clock.sleep(6)
+    clock.sleep(watched_s)
     began = clock.monotonic()
     assert lease.acquire("bert", 6, patient=True, watched=watched) == 2
-    assert clock.monotonic() == began
+    assert clock.monotonic() - began == 6 - watched_s
 
 
 def test_a_lease_that_was_renewed_since_is_watched_anew(lease: Lease, clock: FakeClock) -> None:
@@ -222,15 +223,6 @@ def test_a_lease_that_was_renewed_since_is_watched_anew(lease: Lease, clock: Fak
     began = clock.monotonic()
     assert lease.acquire("bert", 6, patient=True, watched=watched) == 2
     assert clock.monotonic() - began >= 6
-
-
-def test_what_was_not_watched_for_long_enough_is_watched_on(lease: Lease, clock: FakeClock) -> None:
-    lease.acquire("anna", 6)
-    watched = lease.watch()
-    clock.sleep(4)
-    began = clock.monotonic()
-    assert lease.acquire("bert", 6, patient=True, watched=watched) == 2
-    assert 2 <= clock.monotonic() - began < 6
 
 
 def test_a_lease_that_is_not_there_cannot_be_watched(lease: Lease) -> None:
