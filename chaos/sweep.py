@@ -62,6 +62,15 @@ def _live_version(site: SiteState, service: str) -> str:
     return str(workload["metadata"]["labels"].get("app.kubernetes.io/version")) if workload else ""
 
 
+def unusable(state: State) -> str:
+    """Why no release can start from there; empty when one can."""
+    if not version_of(state):
+        return "the environment holds no version that this sweep knows"
+    sites = {**state.regions, "the fleet": state.fleet}
+    open_in = [name for name, site in sites.items() if site.open_release]
+    return f"a release is open in {', '.join(open_in)}, as an interrupted sweep leaves one" if open_in else ""
+
+
 class Sweep:
     """Runs points on a lab that is up."""
 
@@ -89,8 +98,9 @@ class Sweep:
     def prepare(self) -> None:
         """Bring both revisions about, keep how they look, and count the writes of the release between them."""
         names = self.world.names
-        if not version_of(self.world.read()):
-            self._say("reset: the environment holds no version that this sweep knows")
+        problem = unusable(self.world.read())
+        if problem:
+            self._say(f"reset: {problem}")
             self._install()
         elif names is not None and self._weights() != names.full:
             self._say("reset: the weights are not those of the lab")

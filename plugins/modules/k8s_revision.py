@@ -81,6 +81,11 @@ options:
         description: The value to set.
         type: raw
         required: true
+      at_least:
+        description:
+          - The name of a workload of the same kind. O(fields[].value) is then the least that C(spec.replicas) becomes.
+          - It becomes no less than that workload has at that moment, nor than the object itself has.
+        type: str
   allow_live:
     description:
       - Whether a slot with traffic may get another pod template, as the strategy C(rolling) does.

@@ -232,7 +232,13 @@ def _scale(move: Move, slot: str, count: int) -> JsonObject:
 
 def _held(move: Move, situation: Situation) -> list[JsonObject]:
     """Fields of a service that hold its scale during the release: target up, no HPA down."""
-    return [_scale(move, move.target, move.count), *source_held(move, situation)]
+    return [_as_large(move), *source_held(move, situation)]
+
+
+def _as_large(move: Move) -> JsonObject:
+    """The slot that gets the traffic, as large as the one that has it is by then. Of an engine there is one."""
+    live = {} if move.first or move.service.is_engine else {"at_least": f"{move.service.name}-{move.source}"}
+    return {**_scale(move, move.target, move.count), **live}
 
 
 def source_held(move: Move, situation: Situation) -> list[JsonObject]:
@@ -410,6 +416,8 @@ def _steps(tier: list[Move], situation: Situation) -> list[JsonObject]:
                 "name": name,
                 "objects": [],
                 "fields": [],
+                # An HPA has followed the load since the plan was made. A way back has just read it, and is waited for.
+                "scale": [_as_large(move) for move in moving] if situation.gated_on_metrics else [],
                 "allow_live": False,
                 "routes": [_route(move, move.service.steps[position]) for move in moving],
                 "gate": _gate(shifted, situation, "step_s", trip=True),

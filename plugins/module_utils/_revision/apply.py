@@ -24,10 +24,12 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progres
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_apply import (
+    Field,
     Weights,
     conflict_text,
     foreign,
     live_problem,
+    scaled,
     weight_of,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import (
@@ -52,8 +54,6 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.find
 )
 
 _TRIES: t.Final = 5
-
-Field = tuple[Ref, str, t.Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +119,8 @@ def apply(
     session.journal.guard()
     _may_shift(session, shifted)
     live = {ref: kube.get(ref) for ref in _refs(objects, fields)}
+    larger = {field.at_least for field in fields if field.at_least is not None} - set(live)
+    fields = scaled(fields, {**live, **{ref: kube.get(ref) for ref in larger}})
     services = {label_of(obj, NAME_LABEL) for obj in [*objects, *live.values()]} - {None}
     traffic = find_traffic(kube, session.namespace, sorted(t.cast("set[str]", services)))
     weights = traffic.weights
@@ -173,7 +175,7 @@ def change_of(name: str, before: JsonObject | None, after: JsonObject | None) ->
 
 
 def _refs(objects: Sequence[JsonObject], fields: Sequence[Field]) -> list[Ref]:
-    refs = dict.fromkeys([*(Ref.of(obj) for obj in objects), *(ref for ref, _path, _value in fields)])
+    refs = dict.fromkeys([*(Ref.of(obj) for obj in objects), *(field.ref for field in fields)])
     return list(refs)
 
 
@@ -215,7 +217,7 @@ def _planned(
     writes = []
     for ref, found in live.items():
         manifest = manifests.get(ref)
-        singles = tuple((path, value) for other, path, value in fields if other == ref)
+        singles = tuple((field.path, field.value) for field in fields if field.ref == ref)
         force = False
         applied = wanted = found
         if manifest is not None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import typing as t
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,18 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.epoc
 JsonObject = dict[str, t.Any]
 Weights = Mapping[str, Mapping[str, int]]
 
+_SCALE: t.Final = "spec.replicas"
 _PATH: t.Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)+")
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """A single field to set. With `at_least` it is a scale, and `value` only the least that it may be."""
+
+    ref: Ref
+    path: str
+    value: t.Any
+    at_least: Ref | None = None
 
 
 def checked_objects(objects: Sequence[t.Any], namespace: str) -> list[JsonObject]:
@@ -62,9 +74,9 @@ def checked_objects(objects: Sequence[t.Any], namespace: str) -> list[JsonObject
     return sorted(checked.values(), key=lambda obj: (rank(obj["kind"]), obj["kind"]))
 
 
-def checked_fields(fields: Sequence[Mapping[str, t.Any]], namespace: str) -> list[tuple[Ref, str, t.Any]]:
+def checked_fields(fields: Sequence[Mapping[str, t.Any]], namespace: str) -> list[Field]:
     """The single fields to set. Raises OptionError on a path that is none."""
-    checked: dict[tuple[Ref, str], t.Any] = {}
+    checked: dict[tuple[Ref, str], Field] = {}
     for field in fields:
         ref = Ref(field["api_version"], field["kind"], field["name"], namespace)
         path = str(field["path"])
@@ -74,8 +86,36 @@ def checked_fields(fields: Sequence[Mapping[str, t.Any]], namespace: str) -> lis
             raise OptionError("fields", f"{path} of {ref.kind} {ref.name} is not for k8s_revision to set")
         if (ref, path) in checked:
             raise OptionError("fields", f"{path} of {ref.kind} {ref.name} is there twice")
-        checked[ref, path] = field.get("value")
-    return [(ref, path, value) for (ref, path), value in checked.items()]
+        checked[ref, path] = Field(ref, path, field.get("value"), _at_least(field, ref, path))
+    return list(checked.values())
+
+
+def _at_least(field: Mapping[str, t.Any], ref: Ref, path: str) -> Ref | None:
+    name = field.get("at_least")
+    if not name:
+        return None
+    if path != _SCALE or ref.kind not in WORKLOADS or not isinstance(field.get("value"), int):
+        raise OptionError("fields", f"at_least of {ref.kind} {ref.name} is for a number of pods in {_SCALE}")
+    return dataclasses.replace(ref, name=str(name))
+
+
+def scaled(fields: Sequence[Field], live: Mapping[Ref, JsonObject | None]) -> list[Field]:
+    """The same fields, none of those with `at_least` below what that workload has now, or its own has.
+
+    A release plans once and may come to a region an hour later; an HPA has followed the load since.
+    """
+    return [
+        field
+        if field.at_least is None
+        else dataclasses.replace(
+            field, value=max(field.value, *(_scale(live, ref) for ref in (field.ref, field.at_least)))
+        )
+        for field in fields
+    ]
+
+
+def _scale(live: Mapping[Ref, JsonObject | None], ref: Ref) -> int:
+    return int(get_path(live.get(ref) or {}, _SCALE) or 0)
 
 
 def weight_of(obj: Mapping[str, t.Any] | None, weights: Weights) -> int:
@@ -92,7 +132,7 @@ def live_problem(
     if live is None or live["kind"] not in WORKLOADS or weight == 0:
         return None
     name = f"{live['kind']} {live['metadata']['name']} has {weight} % of the traffic"
-    now, then = (int(get_path(obj, "spec.replicas") or 0) for obj in (live, wanted))
+    now, then = (int(get_path(obj, _SCALE) or 0) for obj in (live, wanted))
     if then < now:
         return f"{name} and {now} replicas; it is not scaled down to {then}"
     if not allow_live and differences(get_path(live, "spec.template"), get_path(wanted, "spec.template")):

@@ -52,6 +52,7 @@ ARGUMENT_SPEC: t.Final = merge(
                 "name": {"type": "str", "required": True},
                 "path": {"type": "str", "required": True},
                 "value": {"type": "raw", "required": True},
+                "at_least": {"type": "str"},
             },
         },
         "allow_live": {"type": "bool", "default": False},

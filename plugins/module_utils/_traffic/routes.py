@@ -136,6 +136,11 @@ class Routes:
         ready = int((deployment.get("status") or {}).get("readyReplicas") or 0)
         return min(ready, int((deployment.get("spec") or {}).get("replicas", ready)))
 
+    def scale(self, name: str, slot: str) -> int:
+        """How many pods a slot is to have; 0 when there is none."""
+        deployment = self.kube.get(Ref("apps/v1", "Deployment", f"{name}-{slot}", self.namespace)) or {}
+        return int((deployment.get("spec") or {}).get("replicas") or 0)
+
     def must_carry(self, name: str, old: Weights | None, new: Weights, min_ready: int | None = None) -> None:
         """Refuse more traffic for a slot that is not up to it now."""
         self.must_be_ready(name, gaining(old, new), min_ready)

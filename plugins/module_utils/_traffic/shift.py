@@ -19,7 +19,11 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progres
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic import route, selector
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_answers import Count
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_weights import weights_problem
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.decide_weights import (
+    gaining,
+    pods_for,
+    weights_problem,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.endpoints import Endpoints, wait_until
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.kinds import KINDS, with_weights
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.probe import Probe
@@ -114,7 +118,7 @@ def shift(
                     kind="conflict",
                     region=session.region,
                 )
-            found.must_carry(entry.name, planned.old, entry.weights, entry.min_ready)
+            found.must_carry(entry.name, planned.old, entry.weights, _least(session, found, entry, planned.old))
             shifts.append(planned)
     for planned in shifts:
         _try(session, found, planned)
@@ -139,6 +143,18 @@ def shift(
         error.partial = {**error.partial, "changed": bool(shifts), "routes": routes}
         raise
     return shifts, proofs
+
+
+def _least(session: Session, found: Routes, entry: Wanted, old: Mapping[str, int] | None) -> int | None:
+    """How many ready pods whoever gets more traffic needs. A deploy is planned before its first wave, so it goes by how
+    large the slot is by now that has the traffic; a way back was planned a moment ago, and users wait for it."""
+    gains = gaining(old, entry.weights)
+    release = session.journal.release
+    if release is None or release.kind != "deploy" or not gains:
+        return entry.min_ready
+    scales = {slot: found.scale(entry.name, slot) for slot in route.SLOTS if slot not in gains}
+    share = max(entry.weights[slot] for slot in gains)
+    return max(entry.min_ready or 1, pods_for(share, scales or {"": 1}))
 
 
 def prove(found: Routes, probe: Probe, name: str, weights: Mapping[str, int], end: float) -> Proof:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import pathlib
 import typing as t
 
@@ -13,9 +14,10 @@ import pytest
 
 from chaos import sweep as sweep_module
 from chaos.mutations import Write
+from chaos.oracle import SiteState, State
 from chaos.proxy import NAMES, Counted, Tap
 from chaos.subjects import PLAIN
-from chaos.sweep import Sweep, SweepError
+from chaos.sweep import Sweep, SweepError, unusable
 from chaos.variants import VARIANTS, Run
 
 
@@ -85,3 +87,16 @@ def test_a_sweep_of_the_weights_that_never_met_the_name_server_is_no_sweep(site:
         made.points(VARIANTS["dns"])
     # Others do not write there.
     assert made.points(VARIANTS["tree"])
+
+
+def test_a_sweep_that_goes_on_does_not_start_on_a_release_that_is_open() -> None:
+    labels = {"app.kubernetes.io/version": "v1"}
+    live = {f"Deployment {PLAIN.service}-blue": {"metadata": {"labels": labels}}}
+    region = SiteState(live, {PLAIN.service: {"blue": 100, "green": 0}})
+    opened = dataclasses.replace(region, open_release="r7")
+    assert unusable(State({"us": region, "eu": region}, SiteState())) == ""
+    assert unusable(State({"us": region, "eu": opened}, SiteState())).startswith("a release is open in eu, as")
+    assert unusable(State({"us": region}, SiteState(open_release="r7"))).startswith(
+        "a release is open in the fleet, as"
+    )
+    assert unusable(State({"us": SiteState()}, SiteState())).startswith("the environment holds no version")

@@ -64,6 +64,17 @@ def test_the_idle_slot_comes_up_at_the_live_scale_and_no_hpa_scales_down() -> No
     ]
 
 
+def test_every_shift_asks_for_the_scale_of_the_live_slot_again() -> None:
+    plan, _ = plan_for(SERVICES, V2, running(SERVICES, V1, BLUE, replicas=7))
+    up = next(entry for entry in plan["prepare"][1]["fields"] if entry["name"] == "core-api-green")
+    assert (up["value"], up["at_least"]) == (7, "core-api-blue")
+    shifts = [step for step in plan["steps"] if step["routes"][0]["name"] == "core-api"]
+    assert [step["scale"] for step in shifts] == [[up]] * 4
+    # Nobody has traffic yet that a first release could follow.
+    first, _ = plan_for(SERVICES, V1, empty_region())
+    assert not [entry for step in first["prepare"] for entry in step["fields"] if "at_least" in entry]
+
+
 def test_the_end_frees_what_is_live_and_leaves_the_old_slots_warm() -> None:
     plan, _ = plan_for(SERVICES, V2, running(SERVICES, V1, BLUE, replicas=7))
     fields, standby = plan["finish"]["fields"], plan["finish"]["standby"]

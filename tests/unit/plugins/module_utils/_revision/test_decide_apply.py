@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+import hypothesis
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import Conflict, OptionError
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
@@ -16,8 +17,12 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.dec
     conflict_text,
     foreign,
     live_problem,
+    scaled,
 )
-from slot_world import account, deployment, hpa, scale, service
+from hypothesis import strategies as st
+from slot_world import account, deployment, hpa, scale, service, slot_ref
+
+COUNTS = st.integers(0, 50)
 
 LIVE = {"core-api": {"blue": 90, "green": 10}}
 
@@ -73,6 +78,27 @@ def test_twice_and_different_is_once_too_often() -> None:
 def test_only_fields_of_the_spec_can_be_set(path: str) -> None:
     with pytest.raises(OptionError, match=r"^fields: "):
         checked_fields([{**scale("blue", 1), "path": path}], "exchange")
+
+
+@hypothesis.given(value=COUNTS, own=st.none() | COUNTS, other=st.none() | COUNTS)
+def test_a_scale_follows_the_larger_slot_and_never_shrinks_its_own(
+    value: int, own: int | None, other: int | None
+) -> None:
+    given = [{**scale("green", value), "at_least": "core-api-blue"}, scale("blue", value)]
+    live = {
+        slot_ref(slot): None if count is None else deployment(slot, "v1", replicas=count)
+        for slot, count in (("green", own), ("blue", other))
+    }
+    green, blue = scaled(checked_fields(given, "exchange"), live)
+    assert green.value == max(value, own or 0, other or 0)
+    # A field without it is what it says.
+    assert blue.value == value
+
+
+@pytest.mark.parametrize("change", [{"path": "spec.paused"}, {"kind": "HorizontalPodAutoscaler"}, {"value": "2"}])
+def test_only_a_number_of_pods_follows_another_workload(change: dict[str, t.Any]) -> None:
+    with pytest.raises(OptionError, match=r"^fields: at_least of .* core-api-green is for a number of pods"):
+        checked_fields([{**scale("green", 2), "at_least": "core-api-blue", **change}], "exchange")
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,19 @@ def test_allow_live_changes_the_pods_in_place(live: SlotWorld) -> None:
     assert live.server.take(slot_ref("blue"))["spec"]["replicas"] == 2
 
 
+@pytest.mark.parametrize(("slot", "version", "allow_live"), [("blue", "v2", True), ("green", "v2", False)])
+def test_a_slot_comes_up_as_large_as_the_load_has_made_the_live_one_since(
+    live: SlotWorld, slot: str, version: str, allow_live: bool
+) -> None:
+    """Planned at 2, before the waves of other regions; the HPA has taken blue to 5 since."""
+    live.revision(state="applied", fields=[scale("blue", 5)])
+    field = {**scale(slot, 2), "at_least": "core-api-blue"}
+    done = live.revision(state="applied", objects=[deployment(slot, version)], fields=[field], allow_live=allow_live)
+    assert list(what(done)) == [f"Deployment core-api-{slot}"]
+    assert live.server.take(slot_ref(slot))["spec"]["replicas"] == 5
+    assert live.server.take(slot_ref("blue"))["spec"]["replicas"] == 5
+
+
 def test_a_status_written_in_between_is_no_reason_to_stop(live: SlotWorld) -> None:
     def meddle(request: t.Any) -> None:
         real = request.query.get("dryRun") is None and request.method == "PATCH"
