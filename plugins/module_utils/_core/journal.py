@@ -13,11 +13,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import math
 import re
 import secrets
 import typing as t
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core import controller
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
@@ -30,6 +29,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     Undone,
     may_have_written,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.fleet_lease import FleetLease
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.lease import Lease
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.maintenance import refuse_maintenance
@@ -42,6 +42,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records
     FleetRef,
     ReleaseRef,
     unpack,
+    unsummed,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.seal import check_seal, edited, seal
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store import Data, Store
@@ -128,7 +129,10 @@ def _unpacked(data: Data, key: str, region: str) -> JsonObject:
 def standby_of(data: Data) -> JsonObject | None:
     """The warm standby that has not ended: `release`, `until` (unix seconds), `fields`, and the `connections` to count
     before these (`service`, `slot`, `query`; none in a record that is older than they are). `engines` as above."""
-    return {"connections": [], **json.loads(data["standby"])} if "standby" in data else None
+    if "standby" not in data:
+        return None
+    record = unsummed(data["standby"])
+    return {"connections": [], **record, **{name: record[name] for name in ("release", "until", "fields")}}
 
 
 def decision_of(data: Data) -> Decision | None:
@@ -211,8 +215,7 @@ class Journal:
         self._store = journal_store(kube, namespace)
         self._lease = Lease(kube, namespace, clock)
         self._fleet = journal_store(fleet, release.fleet.namespace) if fleet and release else None
-        self._fleet_lease = Lease(fleet, release.fleet.namespace, clock) if fleet and release else None
-        self._fleet_due = 0.0
+        self._fleet_lease = FleetLease(fleet, release.fleet.namespace, clock) if fleet and release else None
         self._noted = ""
 
     def guard(self, undoing: bool = False) -> None:
@@ -232,16 +235,20 @@ class Journal:
             # It holds the fleet's lease and none here: a gate may look, and `intend` refuses every write.
             self.look_at_fleet()
             return
+        back = undoing or self.undoing
+        if back and self.kube.region != FLEET:
+            # First, since it goes on beside. Whoever wants to recover looks at the fleet's lock.
+            self._renew_fleet(release, FleetLease.renew_beside)
         try:
             self._lease.hold(release.holder, release.token, release.renew_s, renew=not self.check_mode)
         except ApiError as error:
-            if may_have_written(error) and not (undoing or self.undoing):
+            if may_have_written(error) and not back:
                 # A region that is away hears of an undo all the same: the others wait until it ends.
                 with contextlib.suppress(ApiError):
                     self.look_at_fleet()
             raise
-        if undoing or self.undoing:
-            # Short, and it must not wait for a fleet that does not answer.
+        if back:
+            # It must not wait for a fleet that does not answer.
             return
         self.look_at_fleet()
 
@@ -254,7 +261,7 @@ class Journal:
         release = self.release
         if release is None:
             return
-        self._renew_fleet(release)
+        self._renew_fleet(release, FleetLease.renew)
         if release.is_way_back or self._fleet is None:
             return
         data = self._fleet.read()
@@ -263,22 +270,10 @@ class Journal:
         if decision is not None and decision.decision == "undo":
             raise Undone(decision.by, decision.reason, region=self.kube.region)
 
-    def _renew_fleet(self, release: ReleaseRef) -> None:
-        """Hold the fleet's lease as well: whoever wants to recover sees by it that this release is alive, whichever
-        region is at work. A rollback goes on without the fleet when it does not answer."""
-        if self._fleet is None or self._fleet_lease is None or not release.fleet.token or self.check_mode:
-            return
-        if self._clock.monotonic() < self._fleet_due:
-            return
-        self._fleet_due = self._clock.monotonic() + release.renew_s
-        try:
-            self._fleet_lease.hold(release.holder, release.fleet.token, release.renew_s)
-        except ReleaseError:
-            if not release.is_way_back:
-                raise
-            self._fleet_due = math.inf
-        # A decision to undo may be written by anybody at any time, under no lease.
-        self._fleet.kube.fence = None
+    def _renew_fleet(self, release: ReleaseRef, renew: Callable[[FleetLease, ReleaseRef], None]) -> None:
+        """Where this release holds the fleet's lease: a recovery that was not told its token does not."""
+        if self._fleet_lease is not None and release.fleet.token and not self.check_mode:
+            renew(self._fleet_lease, release)
 
     def intend(self, step: str, changes: Sequence[Change], undoing: bool = False) -> int:
         """Write down what is about to be written, under the guard. Returns the number of the entry; 0 when nothing is
@@ -350,12 +345,26 @@ class Journal:
 
     def _note(self, step: str) -> None:
         """Tell the fleet's journal where this region is: that is what a refused second release is told."""
-        if self._fleet is None or self.release is None or self.release.is_way_back or step in ("", self._noted):
+        release = self.release
+        if self._fleet is None or release is None or release.is_way_back or step in ("", self._noted):
             return
         key = f"{PLACE}{re.sub(r'[^-._a-zA-Z0-9]', '-', self.kube.region)}"
         text = json.dumps({"step": step, "at": self._clock.now()}, sort_keys=True)
-        self._fleet.change(lambda data: {**data, key: text})
-        self._noted = step
+        region = self._fleet.kube.region
+
+        def tell(data: Data) -> Data | None:
+            return {**data, key: text} if is_ours(header_of(sound(data, region)), release) else None
+
+        # No step fails for it: before every write the guard looks whether the fleet is still ours.
+        with contextlib.suppress(ReleaseError):
+            self._fleet.change(tell)
+            self._noted = step
+
+
+def is_ours(header: JsonObject, release: ReleaseRef) -> bool:
+    """Whether the fleet's journal is open for that release, and nobody has taken it over."""
+    found = (header.get("id"), header.get("state"), header.get("token"))
+    return found == (release.id, "open", release.fleet.token)
 
 
 def must_be_controlled(release: ReleaseRef, region: str) -> None:

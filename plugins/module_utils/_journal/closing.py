@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 from collections.abc import Mapping
 
@@ -21,7 +20,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal
     standby_of,
 )
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import JsonObject
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import ReleaseRef
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import ReleaseRef, summed
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.store import Data
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.decide_revisions import KEPT, decide_prune
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._journal.decide_standby import (
@@ -59,7 +58,7 @@ def closed(place: Place, params: Mapping[str, t.Any]) -> JsonObject:
         new = {**data, "release": header_text(ended)}
         standby = _standby_after(data, release, params["outcome"], until, place.region)
         new.pop("standby", None)
-        return new if standby is None else {**new, "standby": json.dumps(standby, sort_keys=True)}
+        return new if standby is None else {**new, "standby": summed(standby)}
 
     if not place.check_mode:
         hold(place, release)

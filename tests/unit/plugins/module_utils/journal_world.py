@@ -9,7 +9,7 @@ import os
 import typing as t
 
 import pytest
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core import controller
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core import controller, fleet_lease
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core import kube as kube_module
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import Journal
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.kube import KubeApi
@@ -34,6 +34,8 @@ class World:
         self.servers = {"management": FakeKube(), "us-east-1": FakeKube(), "eu-west-1": FakeKube()}
         self.lines: list[str] = []
         monkeypatch.setattr(kube_module, "connect", self.connect)
+        # What is done beside is done at once: a test knows who writes when.
+        monkeypatch.setattr(fleet_lease, "start", lambda work: work())
 
     def connect(self, _kubeconfig: str, context: str, region: str, _clock: object) -> KubeApi:
         return self.servers[context].api(self.clock, region)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 
 import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
@@ -16,11 +17,12 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors 
     Refused,
     Undone,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import Change, Journal
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.journal import Change, Journal, is_ours
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import ReleaseRef
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import FleetRef, ReleaseRef
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.seal import seal
-from fakes import answer_with, lose_answer
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import Request
+from fakes import FakeKube, answer_with, lose_answer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from journal_world import FLEET_JOURNAL, JOURNAL, LEASE, World
@@ -130,10 +132,11 @@ def test_a_rollback_is_not_stopped_by_an_undo(world: World) -> None:
 
 
 def test_the_way_back_does_not_need_the_fleet(world: World, release: ReleaseRef) -> None:
-    count = len(world.fleet_server.requests)
+    world.fleet_server.before.append(answer_with(403, times=10_000))
+    count = len(world.fleet_server.writes())
     journal = world.journal(release, undoing=True)
     journal.outcome(journal.intend("take back", [change()]), [change()])
-    assert len(world.fleet_server.requests) == count
+    assert len(world.fleet_server.writes()) == count
 
 
 def test_a_decision_is_written_once(world: World, journal: Journal) -> None:
@@ -228,6 +231,65 @@ def test_the_fleet_knows_where_each_region_is_and_is_told_once(world: World, jou
     data = world.fleet_server.take(FLEET_JOURNAL)["data"]
     assert json.loads(data["at-us-east-1"])["step"] == "core-api 25 %"
     assert len([request for request in world.fleet_server.writes() if b"at-us-east-1" in (request.body or b"")]) == 2
+
+
+def ended(server: FakeKube) -> None:
+    header = json.loads(server.take(FLEET_JOURNAL)["data"]["release"])
+    server.change(FLEET_JOURNAL, data={"release": json.dumps(seal({**header, "state": "closed"}))})
+
+
+def followed(server: FakeKube) -> None:
+    header = json.loads(server.take(FLEET_JOURNAL)["data"]["release"])
+    server.change(FLEET_JOURNAL, data={"release": json.dumps(seal({**header, "id": "r2", "token": 3}))})
+
+
+def recovered(server: FakeKube) -> None:
+    header = json.loads(server.take(FLEET_JOURNAL)["data"]["release"])
+    server.change(FLEET_JOURNAL, data={"release": json.dumps(seal({**header, "holder": "bob", "token": 2}))})
+
+
+def edited(server: FakeKube) -> None:
+    server.change(FLEET_JOURNAL, data={"release": "{"})
+
+
+@pytest.mark.parametrize("meanwhile", [ended, followed, recovered, edited])
+def test_a_note_that_was_on_its_way_is_not_written_behind_the_lock(
+    world: World, journal: Journal, meanwhile: Callable[[FakeKube], None]
+) -> None:
+    # The process is stopped with its note in hand, somebody recovers the release, and it goes on.
+    stopped = []
+
+    def stop(request: Request) -> None:
+        if not stopped and b"at-us-east-1" in (request.body or b""):
+            stopped.append(request)
+            meanwhile(world.fleet_server)
+
+    world.fleet_server.before.append(stop)
+    journal.intend("core-api 10 %", [change()])
+    assert stopped
+    assert "at-us-east-1" not in world.fleet_server.take(FLEET_JOURNAL)["data"]
+
+
+@pytest.mark.parametrize("status", [403, 409, 503])
+def test_a_note_that_cannot_be_written_fails_no_step_and_is_written_later(
+    world: World, journal: Journal, status: int
+) -> None:
+    # The regions of a large fleet begin their steps at once, and all of them write here.
+    world.fleet_server.before.append(answer_with(status, times=10_000, method="PATCH", path=FLEET_JOURNAL.name))
+    assert journal.intend("core-api 10 %", [change()]) == 1
+    assert "at-us-east-1" not in world.fleet_server.take(FLEET_JOURNAL)["data"]
+    world.fleet_server.before.clear()
+    assert journal.intend("core-api 10 %", [change()]) == 2
+    assert json.loads(world.fleet_server.take(FLEET_JOURNAL)["data"]["at-us-east-1"])["step"] == "core-api 10 %"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["r1", "r2", None]), st.sampled_from(["open", "closed", None]), st.sampled_from([1, 2, None]))
+def test_a_journal_is_ours_only_as_we_opened_it(name: str | None, state: str | None, token: int | None) -> None:
+    ref = FleetRef("~/.kube/config", "management", "pincex-fleet", token=1)
+    release = ReleaseRef("r1", "deploy", "anna", 5, "exchange", 1, "", ref)
+    header = {key: value for key, value in (("id", name), ("state", state), ("token", token)) if value is not None}
+    assert is_ours(header, release) == ((name, state, token) == ("r1", "open", 1))
 
 
 def test_the_before_state_comes_back(journal: Journal) -> None:

@@ -108,6 +108,48 @@ def test_an_entry_with_another_content_is_found(world: World, release: ReleaseRe
     assert set(everybody(world, release, "region")) == {sentence("us-east-1")}
 
 
+@pytest.fixture
+def warm(world: World) -> ReleaseRef:
+    """The next release, to which a warm standby was handed on."""
+    field = {"kind": "Deployment", "name": "core-api-blue", "path": "spec.replicas", "value": 0}
+    finish = {"fields": [], "standby": [field], "connections": [], "services": ["core-api"]}
+    fleet = world.open_fleet()
+    region = world.open_region(fleet, finish=finish)
+    done = {"outcome": "released", "revision": {"objects": [], "services": {}}, "number": 1, "standby_s": 60.0}
+    assert world.call(state="closed", release=region["release"], **done)["standby"]["fields"] == [field]
+    world.call(state="closed", scope="fleet", release=fleet["release"], outcome="released")
+    return ReleaseRef.from_option(world.open_region(world.open_fleet(release_id="r2"))["release"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("fields", []), ("until", 1.0), ("release", "r0"), ("connections", [{"service": "x"}])]
+)
+def test_a_standby_with_another_content_is_told_by_everybody(
+    world: World, warm: ReleaseRef, name: str, value: t.Any
+) -> None:
+    edit(world, JOURNAL, "standby", flipped(world.server.take(JOURNAL)["data"]["standby"], name, value))
+    assert set(everybody(world, warm, "region")) == {sentence("us-east-1")}
+    ended = world.call(state="opened", kind="standby", fleet=warm.to_option()["fleet"])
+    assert (ended["msg"], ended["error"]["kind"]) == (sentence("us-east-1"), "journal")
+
+
+@pytest.mark.parametrize("name", ["fields", "until", "release"])
+def test_a_standby_that_is_none_is_told_by_everybody(world: World, warm: ReleaseRef, name: str) -> None:
+    record = json.loads(world.server.take(JOURNAL)["data"]["standby"])
+    edit(world, JOURNAL, "standby", json.dumps({key: record[key] for key in record if key not in (name, "checksum")}))
+    assert set(everybody(world, warm, "region")) == {sentence("us-east-1")}
+
+
+def test_a_standby_of_before_there_were_checksums_is_handed_on_as_it_was(world: World, warm: ReleaseRef) -> None:
+    record = json.loads(world.server.take(JOURNAL)["data"]["standby"])
+    del record["checksum"]
+    edit(world, JOURNAL, "standby", json.dumps(record))
+    closed = world.call(state="closed", release=warm.to_option(), outcome="taken_back")
+    assert closed["standby"] == record
+    # What is written from now on has one.
+    assert json.loads(world.server.take(JOURNAL)["data"]["standby"]).keys() == {*record, "checksum"}
+
+
 @pytest.mark.parametrize("key", ["before", "finish"])
 @pytest.mark.parametrize("text", ["", "no base64", "QUJD", "H4sIAAAAAAAA/w=="])
 def test_what_is_packed_is_told_when_it_is_read(world: World, release: ReleaseRef, key: str, text: str) -> None:
