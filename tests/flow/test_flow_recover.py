@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import typing as t
 
-from flow_runner import Flow, Run
+import pytest
+from flow_runner import REGIONS, Flow, Run
 
 V1 = ("-e", "release_version=v1")
 AWAY = {"eu-west-1": {"away": True}}
@@ -224,6 +225,78 @@ def test_a_release_that_is_alive_is_left_alone(released: Flow) -> None:
     assert done.code == 2, done.output
     assert "holds the lock and renews it" in done.output
     assert wrote(done) == [("fleet", "release_journal", "taken_over")]
+
+
+@pytest.mark.parametrize("kind", ["deploy", "rollback"])
+def test_a_release_that_is_alive_is_left_alone_whatever_an_operator_decides(released: Flow, kind: str) -> None:
+    # Its regions have ended their wave: nobody renews their locks, and only that of the fleet says that it lives.
+    reopen(released, *REGIONS, kind=kind)
+    done = released.run("recover", "-e", "decision=undo", faults={"fleet": {"alive": True}})
+    assert done.code == 2, done.output
+    assert "holds the lock and renews it" in done.output
+    assert wrote(done) == [("fleet", "release_journal", "taken_over")]
+    assert set(done.versions().values()) == {"v2"}
+
+
+def test_a_decision_that_stands_is_not_overruled(released: Flow) -> None:
+    # Killed when the first two regions had ended it.
+    reopen(released, "eu-west-1", decision="keep")
+    refused = released.run("recover", "-e", "decision=undo")
+    assert refused.code == 2, refused.output
+    sentence = "is decided already: keep; run recover.yml without -e decision"
+    assert sentence in " ".join(refused.output.split())
+    assert wrote(refused) == []
+    assert set(refused.versions().values()) == {"v2"}
+
+    same = released.run("recover", "-e", "decision=keep")
+    assert same.code == 0, same.output
+    assert set(same.versions().values()) == {"v2"}
+    assert state_of(released, "fleet")["revisions"]["2"]["outcome"] == "released"
+
+
+@pytest.mark.parametrize(
+    ("faults", "why"),
+    [
+        ({}, "has no decision, and that means undo; run recover.yml without -e decision"),
+        # A step of the deploy was on its way, and the old version may have the traffic.
+        ({"fleet": {"away": True}}, "no region of this run has ended it as released; run recover.yml"),
+    ],
+)
+def test_a_deploy_that_nobody_kept_is_not_finished(released: Flow, faults: State, why: str) -> None:
+    reopen(released, *REGIONS)
+    refused = released.run("recover", "-e", "decision=keep", faults=faults)
+    assert refused.code == 2, refused.output
+    told = " ".join(refused.output.split())
+    assert "decision: keep is refused: deploy" in told
+    assert why in told
+    assert wrote(refused) == []
+    assert [list(state["revisions"]) for state in refused.regions.values()] == [["1"]] * 3
+
+
+def test_without_the_fleet_an_operator_decides_what_no_region_contradicts(released: Flow) -> None:
+    away = {"fleet": {"away": True}}
+    reopen(released, "eu-west-1", decision="keep")
+    refused = released.run("recover", "-e", "decision=undo", faults=away)
+    assert refused.code == 2, refused.output
+    assert "us-east-1 has ended it as released" in " ".join(refused.output.split())
+    assert wrote(refused) == []
+    done = released.run("recover", "-e", "decision=keep", faults=away)
+    assert done.code == 2, done.output
+    assert [state["open"] for state in done.regions.values()] == [None] * 3
+    assert set(done.versions().values()) == {"v2"}
+    assert released.run("recover").code == 0
+    assert state_of(released, "fleet")["revisions"]["2"]["outcome"] == "released"
+
+
+def test_without_the_fleet_an_operator_takes_a_deploy_back(released: Flow) -> None:
+    reopen(released, *REGIONS)
+    done = released.run("recover", "-e", "decision=undo", faults={"fleet": {"away": True}})
+    assert done.code == 2, done.output
+    assert [state["open"] for state in done.regions.values()] == [None] * 3
+    assert set(done.versions().values()) == {"v1"}
+    later = released.run("recover", "-e", "decision=undo")
+    assert later.code == 0, later.output
+    assert state_of(released, "fleet")["revisions"]["2"]["outcome"] == "taken_back"
 
 
 def test_abort_writes_undo_and_needs_a_reason(released: Flow) -> None:

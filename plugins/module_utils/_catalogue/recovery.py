@@ -21,15 +21,14 @@ _ALONE: t.Final = ("dns", "model")
 
 
 def default_decision(fleet: Journal, regions: Mapping[str, Journal | None], given: str = "") -> str:
-    """The decision to write when none stands: undo a deploy, finish a way back.
+    """The decision to write when none stands: undo a deploy, finish a way back. `given` is what `heeded_decision` has
+    left of an operator's: it takes a way back back, and says nothing of a deploy.
 
     A way back that had not been opened in every region has written nothing anywhere, because no region begins before
     all are open: it is undone, so that no region goes alone.
     """
-    if given:
-        return given
     header = fleet.get("header") or {}
-    if header.get("kind", "deploy") == "deploy":
+    if header.get("kind", "deploy") == "deploy" or given == "undo":
         return "undo"
     journals = [regions.get(str(region)) for region in header.get("steps") or []]
     known = [journal for journal in journals if journal is not None]
@@ -51,11 +50,13 @@ def recovery_action(
     maintenance, model, unlock (a controller died between the lock and the journal), or behind (a rollback went without
     it).
 
-    `fleet` is the fleet's journal after it was taken over, None when that was impossible because of `problem`;
-    `journals` are those of all regions of this run. `number` is the revision that the region records, `why` a sentence
-    for the report. A region that is behind records that of the rollback which it missed, and has `revision`, where it
-    goes back to, None when nobody in this run knows, and `services`, with what, all when none is named. A region
-    without an open release has `ended`: how it had ended the one that the fleet still has open, None when it had not.
+    `fleet` is the fleet's journal after it was taken over, None when that was impossible because of `problem`; `given`
+    is what `heeded_decision` has left of an operator's decision, which decides while there is no fleet, and with one
+    takes a rollback back; `journals` are those of all regions of this run. `number` is the revision that the region
+    records, None when nobody in this run knows it, `why` a sentence for the report. A region that is behind records
+    that of the rollback which it missed, and has `revision`, where it goes back to, None when nobody in this run knows,
+    and `services`, with what, all when none is named. A region without an open release has `ended`: how it had ended
+    the one that the fleet still has open, None when it had not.
     """
     header = region.get("header") or {}
     if header.get("state") != "open":
@@ -71,16 +72,23 @@ def recovery_action(
     if header["kind"] in ("standby", "maintenance", "model"):
         found = _opened_alone(release, header, fleet is None and not given, problem)
         return {**found, "ended": _ended_before(header.get("of") or {}, fleet or {})}
-    known = _known(str(header["id"]), fleet or {})
-    decision = given or known.get("decision")
-    if not decision and fleet is None:
-        return _action("wait", f"{release} is unfinished, and nobody can decide: {problem}", None)
+    known = known_release(str(header["id"]), fleet or {})
+    if fleet is None:
+        known = {"number": _recorded_by_others(str(header["id"]), journals or {})}
+    decision = _decided(str(header["kind"]), fleet, known.get("decision"), given)
     if not decision:
-        decision = "undo" if header["kind"] == "deploy" else "keep"
+        return _action("wait", f"{release} is unfinished, and nobody can decide: {problem}", None)
     why = f"{release} was unfinished, the decision is {decision}"
     if decision == "undo":
         return _action("undo", why, known.get("number"))
     return _action("finish" if header["kind"] == "deploy" else "forward", why, known.get("number"))
+
+
+def _decided(kind: str, fleet: Journal | None, known: str | None, given: str) -> str:
+    """What a region does with its open release; empty when nobody can decide."""
+    if fleet is None or (kind == "rollback" and given == "undo"):
+        return given
+    return known or ("undo" if kind == "deploy" else "keep")
 
 
 def _opened_alone(release: str, header: Mapping[str, t.Any], alone: bool, problem: str) -> JsonObject:
@@ -113,8 +121,9 @@ def _ended_before(header: Mapping[str, t.Any], fleet: Journal) -> str | None:
     return str(outcome) if outcome in ("released", "taken_back") else None
 
 
-def _known(release_id: str, fleet: Journal) -> JsonObject:
-    """What the fleet knows of a release: the open one, or one of its history."""
+def known_release(release_id: str, fleet: Journal) -> JsonObject:
+    """What the fleet knows of a release, the open one or one of its history: `decision` and `number`. Empty when it
+    knows nothing of it, or nothing is decided."""
     if (fleet.get("header") or {}).get("id") == release_id and fleet.get("decision"):
         return {"decision": fleet["decision"]["decision"], "number": _recorded(fleet["header"])}
     for revision in fleet.get("revisions") or []:
@@ -127,6 +136,12 @@ def _known(release_id: str, fleet: Journal) -> JsonObject:
 def _recorded(release: Journal) -> t.Any:
     """The number under which regions record a release: that of the one which it follows, or its own."""
     return release.get("number") if release.get("follows") is None else release["follows"]
+
+
+def _recorded_by_others(release_id: str, journals: Mapping[str, Journal | None]) -> t.Any:
+    """The number under which another region has recorded a release, None when none has."""
+    recorded = [revision for journal in journals.values() for revision in (journal or {}).get("revisions") or []]
+    return next((revision["number"] for revision in recorded if revision.get("id") == release_id), None)
 
 
 def _behind(name: str, region: Journal, fleet: Journal, journals: Mapping[str, Journal | None]) -> JsonObject | None:
@@ -278,8 +293,12 @@ def recovery_summary(regions: Sequence[Mapping[str, t.Any]], fleet: Journal | No
     following += told
     # What a registry refuses for good is told, and keeps nobody from a release.
     apart = by_verdict.get("apart", [])
-    ok = not (stuck or away or apart or problem or missing or set(behind) - set(bring_up))
     outcome = "taken_back" if undone else _outcome(regions, header, away=bool(away))
+    torn = by_verdict.get("taken_back", []) if _is_torn(header, outcome, is_open=is_open) else []
+    if torn:
+        gone = f"{', '.join(torn)} went back while the fleet's cluster was away, and the others keep the deploy"
+        following.append(f"{gone}; run the same deploy.yml for {', '.join(torn)} with --limit")
+    ok = not (stuck or away or apart or problem or missing or torn or set(behind) - set(bring_up))
     sentence = ". ".join([f"{'recovered' if ok else 'not recovered everywhere'}: {states}", *following])
     return {
         "ok": ok,
@@ -294,6 +313,11 @@ def recovery_summary(regions: Sequence[Mapping[str, t.Any]], fleet: Journal | No
 def _goes_on(header: Journal, is_open: bool, undone: bool) -> bool:
     """Whether another recovery would try the same again."""
     return is_open and header.get("kind") == "rollback" and not undone
+
+
+def _is_torn(header: Journal, outcome: str, *, is_open: bool) -> bool:
+    """Whether some regions keep a deploy that others have taken back: without the fleet an operator decided so."""
+    return is_open and header.get("kind") == "deploy" and outcome == "incomplete"
 
 
 def _outcome(regions: Sequence[Mapping[str, t.Any]], header: Journal, *, away: bool) -> str:

@@ -56,8 +56,10 @@ def test_no_decision_finishes_a_way_back_that_was_open_everywhere(regions: Json,
     assert default_decision(fleet("rollback"), regions) == decision
 
 
-def test_an_operator_decides_first() -> None:
-    assert default_decision(fleet(), {}, "keep") == "keep"
+def test_an_operator_takes_a_way_back_back_and_keeps_no_deploy() -> None:
+    assert default_decision(fleet("rollback"), {}) == "keep"
+    assert default_decision(fleet("rollback"), {}, "undo") == "undo"
+    assert default_decision(fleet(), {}, "keep") == "undo"
 
 
 @pytest.mark.parametrize(
@@ -95,6 +97,11 @@ def test_without_the_fleet_nobody_decides_but_an_operator() -> None:
     assert waiting["action"] == "wait"
     assert "management does not answer" in waiting["why"]
     assert recovery_action(journal(header()), None, "away", "undo")["action"] == "undo"
+    # It is recorded under the number that a region which has ended it knows.
+    there = journal(header(state="closed"), revisions=[{"id": "r0", "number": 3}, {"id": "r1", "number": 4}])
+    for others, number in (({"a": None, "b": there}, 4), ({"a": None}, None)):
+        found = recovery_action(journal(header()), None, "away", "keep", journals=others)
+        assert (found["action"], found["number"]) == ("finish", number)
 
 
 def test_a_warm_standby_is_ended_with_or_without_the_fleet() -> None:
@@ -182,6 +189,19 @@ def test_a_kept_rollback_that_an_operator_takes_back_is_not_told_as_released(
     # The one that had no part in it says nothing.
     regions = [report(name, verdict) for name, verdict in zip("abz", (*verdicts, "whole"), strict=True)]
     assert recovery_summary(regions, fleet("rollback", "keep"))["outcome"] == outcome
+
+
+def test_a_kept_deploy_that_some_regions_took_back_is_no_good_end() -> None:
+    torn = [report("a", "released"), report("b", "taken_back")]
+    ended = recovery_summary(torn, fleet(decision="keep"))
+    assert (ended["ok"], ended["close"], ended["outcome"]) == (False, True, "incomplete")
+    assert ended["sentence"].endswith(
+        "b went back while the fleet's cluster was away, and the others keep the deploy; run the same deploy.yml for b "
+        "with --limit"
+    )
+    # Everywhere, or nowhere, is one state. A rollback that is taken back says of itself what is left.
+    assert recovery_summary([report("a", "taken_back"), report("b", "taken_back")], fleet(decision="keep"))["ok"]
+    assert recovery_summary(torn, fleet("rollback", "keep"))["ok"]
 
 
 def test_nothing_to_recover() -> None:
