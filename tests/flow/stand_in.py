@@ -31,6 +31,7 @@ LOGGED = (
     *("routes", "services", "allow_live", "number"),
     *("connections", "drain_s", "unreachable_s"),
     *("engine", "new_engine", "gateway_pods"),
+    *("fleet",),
 )
 WORKLOADS = ("Deployment", "StatefulSet")
 
@@ -274,7 +275,7 @@ def _taken_over(args: State, state: State, faults: State) -> State:
         raise Refusal("r1/elsewhere/7 holds the lock and renews it", error={"kind": "locked"})
     if args.get("scope") == "fleet":
         state["decision"] = state["decision"] or {"decision": str(args["decision"]), "reason": str(args["reason"])}
-    release = {"id": state["open"], "kind": "recover"}
+    release = {"id": state["open"], "kind": "recover", "fleet": {"token": 8}}
     return {**_read(args, state, faults), "release": release, "before": state["document"]}
 
 

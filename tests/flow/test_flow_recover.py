@@ -60,6 +60,8 @@ def test_a_deploy_without_a_decision_is_taken_back_and_a_second_recover_does_not
     assert (fleet["open"], fleet["decision"]["decision"]) == (None, "undo")
     assert fleet["revisions"]["2"]["outcome"] == "taken_back"
     assert wrote(done)[0] == ("fleet", "release_journal", "taken_over"), "the decision comes before any region"
+    taken = [call["fleet"] for call in done.calls if call["state"] == "taken_over" and call["region"] != "fleet"]
+    assert [fleet["token"] for fleet in taken] == [8] * 3, "a region that is recovered renews the fleet's lock as well"
 
     again = released.run("recover")
     assert again.code == 0, again.output

@@ -12,6 +12,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.ga
     KINDS,
     baked,
     checks_of,
+    gate_options,
     profile_problems,
     split_false_alarm,
 )
@@ -39,6 +40,13 @@ LATENCY = {"name": "p95", "query": 'p95{slot="$slot"}', "baseline": {"query": 'p
 )
 def test_a_profile_knows_the_options_of_the_gate(kind: str, spec: t.Mapping[str, t.Any]) -> None:
     assert KINDS[kind] == set(spec) - {"service", "tests"}
+
+
+@pytest.mark.parametrize("observed", ["step_s", "bake_s"])
+def test_without_a_word_about_it_a_step_and_a_bake_take_five_minutes(observed: str) -> None:
+    checks = checks_of({"metrics": [LATENCY]}, NAMES)
+    asked = gate_options([{"metrics": [LATENCY]}], workloads=[], checks=checks, observe_key=observed, trip=[])
+    assert asked["observe_s"] == 300
 
 
 def test_every_text_of_a_check_is_filled_in() -> None:

@@ -40,6 +40,11 @@ def test_defaults_are_filled_in() -> None:
     assert service.rolling == {"max_surge": 1, "max_unavailable": 0}
 
 
+@pytest.mark.parametrize(("strategy", "steps"), [("canary", (10, 25, 50, 100)), ("blue_green", (100,))])
+def test_a_strategy_has_steps_of_its_own(strategy: str, steps: tuple[int, ...]) -> None:
+    assert parse_catalogue(changed(strategy=strategy))["core-api"].steps == steps
+
+
 def test_numbers_given_as_text_are_numbers() -> None:
     assert parse_catalogue(changed(replicas="4"))["core-api"].replicas == 4
 
