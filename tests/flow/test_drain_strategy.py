@@ -103,7 +103,7 @@ def test_a_deploy_says_that_it_would_hand_over_and_then_does_it(trading: Flow) -
         *[(module, *of) for step in (ENGINE, "core-api") for module, of in up(f"prepare {step}")],
         ("drain_trading", "drained", HANDOVER),
         ("k8s_rollout_gate", None, HANDOVER),
-        ("k8s_rollout_gate", None, "core-api 100 %"),
+        *[(module, *of) for module, of in up("core-api 100 %")],
         ("k8s_rollout_gate", None, "bake"),
         ("k8s_rollout_gate", None, "judge"),
         ("drain_trading", "finished", "standby"),
