@@ -43,7 +43,7 @@ _RAMP: t.Final = [25, 50, 100]
 _RAMP_HOLD_S: t.Final = 1
 
 
-def _plainly() -> dict[str, t.Any]:
+def _gated_by_pods() -> dict[str, t.Any]:
     return {"gate_profiles": {"default": _GATE}}
 
 
@@ -53,7 +53,7 @@ def _leaving() -> dict[str, t.Any]:
         "region_strategy": "evacuate",
         "dns_ramp_steps": _RAMP,
         "dns_ramp_hold_s": _RAMP_HOLD_S,
-        **_plainly(),
+        **_gated_by_pods(),
     }
 
 
@@ -65,7 +65,7 @@ def _with_engine() -> dict[str, t.Any]:
     """The catalogue with the matching engine in it. Read when it is used, and not by every command of a sweep."""
     found: dict[str, t.Any] = yaml.safe_load(_CATALOGUE.read_text(encoding="utf-8"))
     found["services"][ENGINE_NAME]["handover"]["cut_deadline_s"] = CUT_DEADLINE_S
-    return {**found, **_plainly()}
+    return {**found, **_gated_by_pods()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Subject:
 
     service: str
     versions: tuple[str, str]
-    variables: c.Callable[[], dict[str, t.Any]] = _plainly
+    variables: c.Callable[[], dict[str, t.Any]] = _gated_by_pods
     is_engine: bool = False
     by_weights: bool = False
     is_rare: c.Callable[[Point], bool] = _no_point

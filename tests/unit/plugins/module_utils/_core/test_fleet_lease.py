@@ -30,16 +30,6 @@ CHANGE = Change(Ref("v1", "Service", "core-api-blue", "exchange"), "set", {"spec
 _start = fleet_lease.start
 
 
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(monkeypatch)
-
-
-@pytest.fixture
-def release(world: World) -> ReleaseRef:
-    return world.opened()[1]
-
-
 def recover_fleet(world: World) -> dict[str, t.Any]:
     gone = {"decision": "undo", "reason": "its controller is gone", "controller": OTHER, "by": "bob"}
     return world.call(state="taken_over", scope="fleet", **gone)

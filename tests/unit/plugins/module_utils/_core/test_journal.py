@@ -35,16 +35,6 @@ def change(value: int = 1) -> Change:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(monkeypatch)
-
-
-@pytest.fixture
-def release(world: World) -> ReleaseRef:
-    return world.opened()[1]
-
-
-@pytest.fixture
 def journal(world: World, release: ReleaseRef) -> Journal:
     return world.journal(release)
 
