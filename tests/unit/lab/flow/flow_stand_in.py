@@ -15,7 +15,7 @@ from lab.exchange.pairs import PAIRS
 from lab.exchange.venue import Event, Venue, cancelled_result, opening_deposits, order_result, placed_result
 from lab.flow.plan import Plan
 from lab.flow.report import figures
-from lab.flow.run import Flow, reconcile
+from lab.flow.run import Flow, reconcile, run_flow
 
 LOOPBACK = "127.0.0.1"
 ORDERS = 60
@@ -31,10 +31,16 @@ class Exchange:
             self.venue.deposit(account, amounts, 0) for account, amounts in opening_deposits(PAIRS, ("house",))
         ]
         self.seen: list[Request] = []
+        #: The numbers after which the journal was asked for.
+        self.read_after: list[int] = []
+        self.leader_status = 200
 
     async def handle(self, request: Request) -> Reply:
+        if request.path == "/leader":
+            return Reply(self.leader_status, json.dumps({"sequence": len(self.events)}).encode())
         if request.path == "/journal":
             after = int(request.parameters()["after"])
+            self.read_after.append(after)
             return Reply(200, b"".join(json.dumps(event).encode() + b"\n" for event in self.events[after:]))
         self.seen.append(request)
         try:
@@ -80,11 +86,8 @@ def plan(gateways: dict[str, str], **changes: t.Any) -> Plan:
 
 
 async def play(made: Plan) -> tuple[Flow, dict[str, t.Any]]:
-    flow = Flow(made, "ab")
-    started_at = flow.now()
-    await flow.send()
-    await flow.drain()
+    flow, started_at, ended_at = await run_flow(made, "ab")
     reconciliation, engines = await reconcile(flow)
-    report = figures(flow, started_at, flow.now(), reconciliation, engines)
+    report = figures(flow, started_at, ended_at, reconciliation, engines)
     assert json.loads(json.dumps(report)) == report
     return flow, report

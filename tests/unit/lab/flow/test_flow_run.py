@@ -50,6 +50,22 @@ async def test_an_order_that_is_not_in_the_journal_is_lost() -> None:
     assert any(lost["client_order_id"] in line for line in summary(report, 1))
 
 
+@pytest.mark.parametrize(("status", "known"), [(200, True), (503, False)])
+async def test_what_the_journal_had_before_the_run_is_not_read(status: int, known: bool) -> None:
+    """A lab that has had a hundred runs has millions of events. An engine that does not say how many it has is read
+    from its first one."""
+    exchange = Exchange()
+    exchange.leader_status = status
+    before = len(exchange.events)
+    async with region(exchange) as url:
+        _, report = await play(plan({"us": url}))
+    assert before > 0
+    assert exchange.read_after[0] == (before if known else 0)
+    assert report["regions"]["us"]["last_sequence"] == len(exchange.events)
+    assert report["totals"]["accepted_orders"] > 0
+    assert is_whole(report)
+
+
 async def test_failures_belong_to_their_version_and_the_gateways_own_to_a_healthy_one() -> None:
     class Bad(Exchange):
         async def handle(self, request: Request) -> Reply:
