@@ -24,6 +24,9 @@ from lab.errors import LabError
 from lab.kube import Kube, Object
 from lab.model import Lab
 
+#: Ansible's workers have sessions of their own, and a module that waits with a warm standby does so for WARM_S: it
+#: would outlive a signal to the playbook's group. The kernel ends every process of the namespace with its first.
+_OWN_PIDS: t.Final = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 #: Where nobody waits for evidence: what is measured is the way back, and what every release costs.
 QUICK: t.Final = {
     "interval_s": 0.25,
@@ -81,7 +84,7 @@ class Environment:
         log = (self._playbooks.reports / f"{name}.log").open("wb")
         with log:
             return subprocess.Popen(
-                self._playbooks.command(name, *words),
+                [*_OWN_PIDS, *self._playbooks.command(name, *words)],
                 env=self._playbooks.environment(),
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
@@ -170,7 +173,7 @@ class Environment:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """The whole controller, if it still runs."""
+    """The process group, and with it everything that `Environment.start` started, if it still runs."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
