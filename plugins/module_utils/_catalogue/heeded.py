@@ -21,8 +21,9 @@ Journal = Mapping[str, t.Any]
 
 #: What the regions release, and a decision is for.
 _RELEASES: t.Final = ("deploy", "rollback")
-#: Kinds of an error that say nothing came back. Whatever answers otherwise has to be looked at.
-_SILENT: t.Final = ("unreachable", "timeout")
+#: Kinds of an error that say nothing of the journal came back: a balancer answers 503 for API servers that are gone.
+#: Whatever answers otherwise has to be looked at.
+_SILENT: t.Final = ("unreachable", "timeout", "server")
 _WITHOUT: t.Final = "run recover.yml without -e decision"
 
 

@@ -75,7 +75,7 @@ def recovery_action(
     known = known_release(str(header["id"]), fleet or {})
     if fleet is None:
         known = {"number": _recorded_by_others(str(header["id"]), journals or {})}
-    decision = _decided(str(header["kind"]), fleet, known.get("decision"), given)
+    decision = _decided(header, fleet, known.get("decision"), given)
     if not decision:
         return _action("wait", f"{release} is unfinished, and nobody can decide: {problem}", None)
     why = f"{release} was unfinished, the decision is {decision}"
@@ -84,9 +84,14 @@ def recovery_action(
     return _action("finish" if header["kind"] == "deploy" else "forward", why, known.get("number"))
 
 
-def _decided(kind: str, fleet: Journal | None, known: str | None, given: str) -> str:
-    """What a region does with its open release; empty when nobody can decide."""
-    if fleet is None or (kind == "rollback" and given == "undo"):
+def _decided(header: Journal, fleet: Journal | None, known: str | None, given: str) -> str:
+    """What a region does with its open release; empty when nobody can decide. Given for the release that the fleet has
+    open, a decision says nothing of an older one."""
+    if fleet is None:
+        return given
+    kind, release = header["kind"], fleet.get("header") or {}
+    another = release.get("state") == "open" and release.get("id") != header["id"] and release.get("kind") not in _ALONE
+    if kind == "rollback" and given == "undo" and not another:
         return given
     return known or ("undo" if kind == "deploy" else "keep")
 

@@ -154,7 +154,7 @@ def emergency_problems(request: Mapping[str, t.Any]) -> list[str]:
         return []
     return [
         f"emergency: {reason!r} is too short for a reason ({len(reason)} of at least {_REASON_LENGTH} characters); say "
-        'why it cannot wait, for example -e emergency="orders are rejected in eu-west-1".'
+        """why it cannot wait, for example -e "emergency='orders are rejected in eu-west-1'"."""
     ]
 
 
@@ -166,7 +166,7 @@ def window_problems(request: Mapping[str, t.Any]) -> list[str]:
     return [
         *sentences,
         f"{free}, leave these regions out with --limit or -e without=REGION, or pass the windows with "
-        '-e emergency="why it cannot wait".',
+        """-e "emergency='why it cannot wait'".""",
     ]
 
 

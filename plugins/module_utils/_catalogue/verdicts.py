@@ -52,6 +52,7 @@ def summarise(
     what = "rollback" if kind == "rollback" else "release"
     reason = _leading_reason(regions)
     stuck = [region for region, verdict in verdicts.items() if verdict == "stuck"]
+    away = [region for region, verdict in verdicts.items() if verdict == "unreachable"]
     if any(verdict == "refused" for verdict in verdicts.values()):
         return {"ok": False, "outcome": "refused", "sentence": f"the {what} was refused: {reason}"}
     if stuck:
@@ -62,11 +63,8 @@ def summarise(
         # Nothing was opened: there is nothing to change, or this is check mode, which stops after preflight.
         plans = [text for entry in regions if (text := _planned(entry))]
         plans += [f"{name} {plan['version']} -> {plan['champion']}" for name, plan in (models or {}).items()]
-        would = f"check mode, nothing was written; the {what} would change {'; '.join(plans)}"
-        idle = "nothing to do: every region already runs this"
-        return {"ok": True, "outcome": "nothing", "sentence": would if plans else idle}
+        return {"ok": bool(plans) or not away, "outcome": "nothing", "sentence": _nothing(what, plans, away, reason)}
     released = [region for region, verdict in verdicts.items() if verdict == "released"]
-    away = [region for region, verdict in verdicts.items() if verdict == "unreachable"]
     without = [region for region, verdict in verdicts.items() if verdict == "left_out"]
     others = [f"{entry['region']} is {verdicts[str(entry['region'])]}" for entry in regions if _is_left(entry)]
     if others:
@@ -80,6 +78,17 @@ def summarise(
     if without:
         sentence += f", without {', '.join(without)}, which gets it by a release of its own"
     return {"ok": True, "outcome": "released", "sentence": sentence}
+
+
+def _nothing(what: str, plans: Sequence[str], away: Sequence[str], reason: str) -> str:
+    """Why nothing was written: check mode, or nothing to do, or nobody could be asked whether there is."""
+    if plans:
+        left = f"; {', '.join(away)} is unreachable and would be left behind" if away else ""
+        return f"check mode, nothing was written; the {what} would change {'; '.join(plans)}{left}"
+    if away:
+        gone = f"{', '.join(away)} is unreachable: {reason}"
+        return f"nothing was changed, and {gone}; run the same again when it answers"
+    return "nothing to do: every region already runs this"
 
 
 def _is_left(entry: Mapping[str, t.Any]) -> bool:

@@ -31,21 +31,15 @@ class FleetLease:
         self._namespace = namespace
         self._clock = clock
         self._lease = Lease(kube, namespace, clock)
-        #: Of the monotonic clock; infinite once there is no renewal any more, and beside while one is under way.
+        #: Of the monotonic clock; beside it is infinite while a renewal is under way, and once the lease is lost.
         self._due = self._due_beside = -math.inf
 
     def renew(self, release: ReleaseRef) -> None:
-        """Hold it when that is due. Raises LockLost, or ApiError; a rollback goes on without a fleet that does not
-        answer."""
+        """Hold it when that is due. Raises LockLost, or ApiError."""
         if self._clock.monotonic() < self._due:
             return
         self._due = self._due_beside = self._clock.monotonic() + release.renew_s
-        try:
-            self._lease.hold(release.holder, release.fleet.token, release.renew_s)
-        except ReleaseError:
-            if not release.is_way_back:
-                raise
-            self._due = math.inf
+        self._lease.hold(release.holder, release.fleet.token, release.renew_s)
         # A decision to undo may be written by anybody at any time, under no lease.
         self._kube.fence = None
 
@@ -56,18 +50,24 @@ class FleetLease:
         if self._clock.monotonic() < self._due_beside:
             return
         self._due_beside = math.inf
-        start(functools.partial(self._renew_once, release))
+        try:
+            start(functools.partial(self._renew_once, release))
+        except RuntimeError:
+            # A machine that has no thread left is no reason to leave a region halfway.
+            self._due_beside = self._clock.monotonic() + release.renew_s
 
     def _renew_once(self, release: ReleaseRef) -> None:
         began = self._clock.monotonic()
         # The task may write to the fleet meanwhile: the fence and the patience of its client are its own.
         kube = KubeApi(self._kube.transport, self._clock, self._kube.region, release.renew_s)
         kube.unreachable_s = 0.0
+        again = began + release.renew_s
         try:
             Lease(kube, self._namespace, self._clock).hold(release.holder, release.fleet.token, release.renew_s)
         except LockLost:
-            return
+            again = math.inf
         except ReleaseError:
             # Away now. It costs the way back nothing to ask again.
             pass
-        self._due_beside = began + release.renew_s
+        finally:
+            self._due_beside = again

@@ -261,7 +261,7 @@ class Journal:
         release = self.release
         if release is None:
             return
-        self._renew_fleet(release, FleetLease.renew)
+        self._renew_fleet(release, FleetLease.renew_beside if release.is_way_back else FleetLease.renew)
         if release.is_way_back or self._fleet is None:
             return
         data = self._fleet.read()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.clock import Clock
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.errors import (
@@ -35,11 +35,13 @@ def keep_trying(
     check_mode: bool,
     clock: Clock,
     progress: Progress,
+    passing: Collection[str] = (),
 ) -> tuple[Result, JsonObject]:
     """Try a step that may be done twice, again after each pause while the API server is away.
 
-    Only then: a write that met somebody else's change must not be written over it, and a proof that fails had its own
-    time, with the traffic where it may not stay. `look` is asked every second of a pause, so that the fleet sees that
+    Only then, or after an error of a kind in `passing`, which has written nothing: a write that met somebody else's
+    change must not be written over it, and a proof that fails had its own time, with the traffic where it may not stay.
+    `look` is asked every second of a pause, so that the fleet sees that
     the release lives and the release sees a decision to undo; what it raises ends the tries. Check mode waits for
     nothing.
 
@@ -53,10 +55,9 @@ def keep_trying(
     for number, pause in enumerate((*PAUSES_S, None), start=2):
         try:
             return attempt(), known
-        except (ApiError, LeaseEnding) as error:
+        except ReleaseError as error:
             known = error.partial = _together(known, error.partial)
-            away = may_have_written(error) or isinstance(error, LeaseEnding)
-            if not away or pause is None or clock.monotonic() + pause >= end:
+            if not _passes(error, passing) or pause is None or clock.monotonic() + pause >= end:
                 raise
             progress(f"{error.message}; try {number} in {pause:g} s")
             failed = error
@@ -68,6 +69,12 @@ def keep_trying(
         if clock.monotonic() >= end:
             raise failed
     raise AssertionError("the last try returns or raises")
+
+
+def _passes(error: ReleaseError, passing: Collection[str]) -> bool:
+    """Whether a later try can succeed where nothing else changes."""
+    away = isinstance(error, ApiError) and may_have_written(error)
+    return away or isinstance(error, LeaseEnding) or error.kind in passing
 
 
 def _together(earlier: Mapping[str, t.Any], later: Mapping[str, t.Any]) -> JsonObject:

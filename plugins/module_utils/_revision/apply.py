@@ -24,6 +24,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.progres
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.session import Session
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_apply import (
+    SCALE,
     Field,
     Weights,
     conflict_text,
@@ -38,7 +39,11 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.doc
     label_of,
     rank,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.ownership import adopt
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.ownership import (
+    AUTOSCALED,
+    adopt,
+    scaled_by_autoscaler,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import (
     differences,
     get_path,
@@ -78,6 +83,9 @@ class Write:
         if self.live is not None and self.live["kind"] in WORKLOADS:
             # k8s_traffic asks for it: a slot that had no traffic when its pods were replaced is the undone version's.
             found["traffic.weight"] = {"before": self.weight, "after": self.weight}
+            if SCALE in found and scaled_by_autoscaler(self.live):
+                # Our write takes the field over, and the way back could not tell whose the scale before it was.
+                found[AUTOSCALED] = {"before": True, "after": None}
         return Change(self.ref, "apply" if self.manifest is not None else "set", found, before, now)
 
 
@@ -290,11 +298,19 @@ def _carry_out(session: Session, write: Write) -> JsonObject:
             write.ref,
             after,
             _with_fields(after, write.fields),
-            lambda live: kube.patch(write.ref, _field_patch(live or {"metadata": {}}, write.fields)),
+            lambda live: kube.patch(write.ref, _field_patch(live or {"metadata": {}}, _not_smaller(write, live))),
         )
     if after is None:
         raise AssertionError("a write has an object or fields")
     return after
+
+
+def _not_smaller(write: Write, live: JsonObject | None) -> tuple[tuple[str, t.Any], ...]:
+    """The fields, and what has traffic at least as large as it is by now: an HPA may have made it larger meanwhile."""
+    if write.weight == 0:
+        return write.fields
+    now = int(get_path(live, SCALE) or 0)
+    return tuple((path, max(value, now) if path == SCALE else value) for path, value in write.fields)
 
 
 def _swapped(

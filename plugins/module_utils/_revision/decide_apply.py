@@ -26,7 +26,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.epoc
 JsonObject = dict[str, t.Any]
 Weights = Mapping[str, Mapping[str, int]]
 
-_SCALE: t.Final = "spec.replicas"
+SCALE: t.Final = "spec.replicas"
 _PATH: t.Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)+")
 
 
@@ -94,8 +94,8 @@ def _at_least(field: Mapping[str, t.Any], ref: Ref, path: str) -> Ref | None:
     name = field.get("at_least")
     if not name:
         return None
-    if path != _SCALE or ref.kind not in WORKLOADS or not isinstance(field.get("value"), int):
-        raise OptionError("fields", f"at_least of {ref.kind} {ref.name} is for a number of pods in {_SCALE}")
+    if path != SCALE or ref.kind not in WORKLOADS or not isinstance(field.get("value"), int):
+        raise OptionError("fields", f"at_least of {ref.kind} {ref.name} is for a number of pods in {SCALE}")
     return dataclasses.replace(ref, name=str(name))
 
 
@@ -115,7 +115,7 @@ def scaled(fields: Sequence[Field], live: Mapping[Ref, JsonObject | None]) -> li
 
 
 def _scale(live: Mapping[Ref, JsonObject | None], ref: Ref) -> int:
-    return int(get_path(live.get(ref) or {}, _SCALE) or 0)
+    return int(get_path(live.get(ref) or {}, SCALE) or 0)
 
 
 def weight_of(obj: Mapping[str, t.Any] | None, weights: Weights) -> int:
@@ -132,7 +132,7 @@ def live_problem(
     if live is None or live["kind"] not in WORKLOADS or weight == 0:
         return None
     name = f"{live['kind']} {live['metadata']['name']} has {weight} % of the traffic"
-    now, then = (int(get_path(obj, _SCALE) or 0) for obj in (live, wanted))
+    now, then = (int(get_path(obj, SCALE) or 0) for obj in (live, wanted))
     if then < now:
         return f"{name} and {now} replicas; it is not scaled down to {then}"
     if not allow_live and differences(get_path(live, "spec.template"), get_path(wanted, "spec.template")):

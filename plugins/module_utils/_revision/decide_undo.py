@@ -17,14 +17,21 @@ from collections.abc import Collection, Mapping, Sequence
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import FIELD_MANAGER, Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.records import Change, Entry
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.references import is_config, referenced
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_apply import Weights, weight_of
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_apply import (
+    SCALE,
+    Weights,
+    weight_of,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.documents import (
     NAME_LABEL,
     WORKLOADS,
     label_of,
     rank,
 )
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.ownership import scaled_by_autoscaler
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.ownership import (
+    AUTOSCALED,
+    scaled_by_autoscaler,
+)
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import (
     Kept,
     WayBack,
@@ -38,6 +45,7 @@ JsonObject = dict[str, t.Any]
 
 #: The mark of a way back among the fields of a journaled change.
 TAKEN_BACK: t.Final = "taken.back"
+_SCALE: t.Final = (SCALE,)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,13 +143,14 @@ def _taken_back(
             return strip(found), [f"{ref} was removed and made again by somebody else; it stays"]
         if after is not None:
             state = back.take_back(before, after, state)
+        if AUTOSCALED in change.fields:
+            back.ours = _SCALE
     return state, [_sentence(ref, field) for field in back.kept.values()]
 
 
 def _also_ours(found: JsonObject) -> tuple[str, ...]:
     """A scale that the HPA made of ours is not a decision of a person."""
-    scaled = found["kind"] == "Deployment" and scaled_by_autoscaler(found)
-    return ("spec.replicas",) if scaled else ()
+    return _SCALE if found["kind"] == "Deployment" and scaled_by_autoscaler(found) else ()
 
 
 def _made_by_us(change: Change, recorded: bool, found: JsonObject) -> bool:

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 
 JsonObject = dict[str, t.Any]
 
+#: The mark among the fields of a journaled change that wrote a scale over the one that an HPA had made.
+AUTOSCALED: t.Final = "scale.automatic"
 _NEVER_OURS_TO_APPLY: t.Final = dict.fromkeys(("Deployment", "StatefulSet"), ("f:spec", "f:replicas"))
 
 

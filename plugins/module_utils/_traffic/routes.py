@@ -35,6 +35,8 @@ _TRIES: t.Final = 5
 _LEAST_S: t.Final = 2.0
 #: Marks, in the journal, what a way back wrote: it is nothing that an undo would have to put back. As k8s_revision's.
 TAKEN_BACK: t.Final = "taken.back"
+#: The kind of the error that a slot has too few ready pods.
+CAPACITY: t.Final = "capacity"
 _SERVER_METADATA: t.Final = ("managedFields", "resourceVersion", "generation", "creationTimestamp")
 
 
@@ -153,7 +155,7 @@ class Routes:
             if problem:
                 raise ReleaseError(
                     f"{self.kube.region}: route {name}: {problem}; nothing was written",
-                    kind="capacity",
+                    kind=CAPACITY,
                     system="kubernetes",
                     region=self.kube.region,
                     retriable=True,
@@ -173,7 +175,7 @@ class Routes:
             if ready[slot] == 0:
                 raise ReleaseError(
                     f"{self.kube.region}: route {name}: {slot} has 0 ready pods and needs {needed}; its weights stay",
-                    kind="capacity",
+                    kind=CAPACITY,
                     system="kubernetes",
                     region=self.kube.region,
                     retriable=True,

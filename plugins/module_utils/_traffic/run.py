@@ -39,7 +39,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.main
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.probe import Gateway, Probe
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.refusals import named
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.restore import restore
-from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.routes import Routes, Shift
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.routes import CAPACITY, Routes, Shift
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._traffic.shift import (
     ANSWERS,
     ENDPOINTS,
@@ -131,8 +131,15 @@ def run(params: Mapping[str, t.Any], *, check_mode: bool, diff: bool, clock: Clo
             attempt = functools.partial(
                 shift, session, wanted, probe, step=step, check_mode=check_mode, progress=progress, before={}
             )
+            release = session.journal.release
             (shifts, proofs), before = keep_trying(
-                attempt, session.journal.look_at_fleet, check_mode=check_mode, clock=clock, progress=progress
+                attempt,
+                session.journal.look_at_fleet,
+                check_mode=check_mode,
+                clock=clock,
+                progress=progress,
+                # A way back has another way, which brings pods up, and users wait for it.
+                passing=(CAPACITY,) if release is not None and release.kind == "deploy" else (),
             )
             return _result(session, shifts, proofs, before=before)
         return _restored(session, probe, step, check_mode, progress)

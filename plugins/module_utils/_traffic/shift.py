@@ -147,14 +147,18 @@ def shift(
 
 def _least(session: Session, found: Routes, entry: Wanted, old: Mapping[str, int] | None) -> int | None:
     """How many ready pods whoever gets more traffic needs. A deploy is planned before its first wave, so it goes by how
-    large the slot is by now that has the traffic; a way back was planned a moment ago, and users wait for it."""
+    large the slot is by now that has the traffic; a way back was planned a moment ago, and users wait for it.
+
+    No more than it is to have: it was made as large as the other one a moment ago, and the load goes on growing.
+    """
     gains = gaining(old, entry.weights)
     release = session.journal.release
     if release is None or release.kind != "deploy" or not gains:
         return entry.min_ready
     scales = {slot: found.scale(entry.name, slot) for slot in route.SLOTS if slot not in gains}
     share = max(entry.weights[slot] for slot in gains)
-    return max(entry.min_ready or 1, pods_for(share, scales or {"": 1}))
+    own = min(found.scale(entry.name, slot) for slot in gains)
+    return max(entry.min_ready or 1, min(own, pods_for(share, scales or {"": 1})))
 
 
 def prove(found: Routes, probe: Probe, name: str, weights: Mapping[str, int], end: float) -> Proof:

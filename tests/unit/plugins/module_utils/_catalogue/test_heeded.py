@@ -108,7 +108,12 @@ def test_without_the_fleet_no_region_of_a_deploy_goes_another_way_than_one_that_
         assert bool(judged["problem"]) is ("released" in (first, second))
 
 
-@given(GIVEN, KINDS, st.sampled_from(["forbidden", "locked", "journal", "server", ""]), STANDS)
+def test_a_balancer_in_front_of_dead_api_servers_is_a_fleet_that_is_away() -> None:
+    judged = heeded_decision("undo", None, regions("deploy", "open", "taken_back"), {"kind": "server"}, "503")
+    assert judged == {"decision": "undo", "problem": ""}
+
+
+@given(GIVEN, KINDS, st.sampled_from(["forbidden", "unauthorized", "locked", "journal", ""]), STANDS)
 def test_a_fleet_that_answers_is_not_away(word: str, kind: str, error: str, stands: str) -> None:
     judged = heeded_decision(word, None, regions(kind, stands), {"kind": error} if error else {}, "somebody edited it")
     assert judged["decision"] == ""

@@ -124,6 +124,19 @@ def test_a_whole_region_is_never_written_and_an_open_one_never_forgotten(
     assert (found["action"] == "none") == (state == "closed")
 
 
+def test_a_word_for_the_rollback_that_is_open_says_nothing_of_an_older_one() -> None:
+    """The region was away since r1, which stands everywhere else; r2 is to be taken back."""
+    past = {"id": "r1", "number": 3, "kind": "rollback", "outcome": "released"}
+    known = fleet("rollback", "keep", revisions=[past])
+    known["header"]["id"] = "r2"
+    mine, older = journal(header("rollback", name="r2")), journal(header("rollback"))
+    assert recovery_action(mine, known, given="undo")["action"] == "undo"
+    assert recovery_action(older, known, given="undo")["action"] == "forward"
+    # Nothing else is open: then it is that one which cannot go on.
+    known["header"]["state"] = "closed"
+    assert recovery_action(older, known, given="undo")["action"] == "undo"
+
+
 def report(region: str, verdict: str, reason: str = "") -> Json:
     return {"region": region, "verdict": verdict, "reason": reason}
 

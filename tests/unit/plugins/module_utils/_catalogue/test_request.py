@@ -217,7 +217,7 @@ def test_a_window_refuses_a_deploy_and_says_what_to_do() -> None:
     assert request_problems({**GOOD, **FROZEN}) == [
         STANDS,
         "Try again at 2026-12-27 00:00 UTC, leave these regions out with --limit or -e without=REGION, or pass the "
-        'windows with -e emergency="why it cannot wait".',
+        """windows with -e "emergency='why it cannot wait'".""",
     ]
     assert request_warnings({**GOOD, **FROZEN}) == []
 

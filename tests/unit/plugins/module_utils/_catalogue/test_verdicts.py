@@ -44,6 +44,8 @@ def regions(*verdicts: str, reason: str = "") -> list[dict[str, t.Any]]:
     [
         ("keep", regions("released", "released"), True, "released"),
         (None, regions("untouched", "untouched"), True, "nothing"),
+        (None, regions("unreachable", "unreachable", reason="no answer"), False, "nothing"),
+        (None, regions("untouched", "unreachable", reason="no answer"), False, "nothing"),
         (None, regions("refused", "untouched", reason="no permission"), False, "refused"),
         ("undo", regions("taken_back", "untouched", reason="errors"), False, "taken_back"),
         ("undo", regions("stuck", "taken_back", reason="errors"), False, "stuck"),
@@ -204,3 +206,17 @@ def test_a_region_that_was_left_out_on_purpose_is_no_failure() -> None:
     ended = summarise("deploy", "keep", regions("released", "left_out"))
     assert (ended["ok"], ended["outcome"]) == (True, "released")
     assert "without r2" in ended["sentence"]
+
+
+def test_whom_nobody_could_ask_is_not_told_as_done() -> None:
+    away = [*regions("untouched"), {"region": "r2", "verdict": "unreachable", "reason": "r2: no answer within 5 s"}]
+    assert summarise("rollback", None, away)["sentence"] == (
+        "nothing was changed, and r2 is unreachable: r2: no answer within 5 s; run the same again when it answers"
+    )
+    would = [{**away[0], "services": {"core-api": {"was": "v2", "version": "v1"}}}, away[1]]
+    told = summarise("rollback", None, would)
+    assert (told["ok"], told["outcome"]) == (True, "nothing")
+    assert told["sentence"] == (
+        "check mode, nothing was written; the rollback would change r1: core-api v2 -> v1; r2 is unreachable and would "
+        "be left behind"
+    )

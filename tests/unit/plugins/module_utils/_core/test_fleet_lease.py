@@ -112,6 +112,36 @@ def test_a_fleet_that_is_away_is_asked_beside_and_stops_nothing(
     assert renewed_at(world) > before
 
 
+def test_a_rollback_going_forward_does_not_wait_for_a_fleet_that_is_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works: list[Callable[[], None]] = []
+    monkeypatch.setattr(fleet_lease, "start", works.append)
+    _fleet, release = world.opened(kind="rollback")
+    world.fleet_server.before.append(away)
+    began = world.clock.monotonic()
+    journal = world.journal(release)
+    journal.outcome(journal.intend("core-api 100 %", [CHANGE]), [CHANGE])
+    assert (len(works), world.clock.monotonic()) == (1, began)
+
+
+def test_a_machine_without_a_thread_left_goes_on(
+    world: World, release: ReleaseRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[float] = []
+
+    def start(_work: Callable[[], None]) -> None:
+        tried.append(world.clock.monotonic())
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(fleet_lease, "start", start)
+    journal = world.journal(release, undoing=True)
+    for _second in range(6):
+        journal.guard()
+        world.clock.sleep(1)
+    assert len(tried) == 3, "again when it is due"
+
+
 def test_a_fleet_that_is_out_of_reach_is_tried_once_in_a_renewal(world: World, release: ReleaseRef) -> None:
     world.fleet_server.before.append(away)
     asked = len(world.fleet_server.requests)

@@ -28,6 +28,7 @@ class World:
         self.failures = failures
         self.takes_s = takes_s
         self.check_mode = False
+        self.passing: tuple[str, ...] = ()
         self.tried_at: list[float] = []
         self.lines: list[str] = []
         self.guarded: list[float] = []
@@ -47,7 +48,12 @@ class World:
 
     def run(self) -> tuple[str, dict[str, t.Any]]:
         return keep_trying(
-            self.attempt, self.guard, check_mode=self.check_mode, clock=self.clock, progress=self.lines.append
+            self.attempt,
+            self.guard,
+            check_mode=self.check_mode,
+            clock=self.clock,
+            progress=self.lines.append,
+            passing=self.passing,
         )
 
 
@@ -113,6 +119,16 @@ def test_what_another_try_would_not_change_ends_at_once(error: ReleaseError) -> 
     with pytest.raises(type(error)):
         world.run()
     assert (world.tried_at, world.guarded) == ([0], [])
+
+
+def test_what_passes_by_itself_is_tried_again_where_that_is_wanted() -> None:
+    few = ReleaseError("1 ready pod of 2", kind="capacity", retriable=True)
+    world = World([few, few])
+    world.passing = ("capacity",)
+    assert world.run() == ("done", {})
+    assert world.tried_at == [0, 5, 15]
+    with pytest.raises(ReleaseError, match="1 ready pod of 2"):
+        World([few]).run()
 
 
 def test_the_last_failure_is_the_one_that_is_told_with_what_may_have_been_written() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import itertools
 import typing as t
 
@@ -17,6 +18,7 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.dec
     plan_undo,
     touched_refs,
 )
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.ownership import AUTOSCALED
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.tree import noted, strip
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -153,6 +155,22 @@ def test_the_scale_of_an_autoscaler_is_no_decision_of_a_person() -> None:
     (action,) = plan_undo(history, {GREEN: live}, QUIET).actions
     assert action.after is not None
     assert action.after["spec"]["replicas"] == 0
+
+
+def test_a_scale_of_ours_over_that_of_an_autoscaler_leads_back_to_nothing() -> None:
+    """At half of the traffic the HPA has taken the slot from 2 to 3; the step after that makes it as large as the live
+    one, 5. Our write owns the field then."""
+    automatic = {AUTOSCALED: {"before": True, "after": None}}
+    first, second = change(green(replicas=0), green(replicas=2)), change(green(replicas=3), green(replicas=5))
+    told = plan_undo(entries(first, second), {GREEN: green(replicas=5)}, QUIET)
+    assert ("spec.replicas is 3, changed by somebody else" in told.kept[0], len(told.actions)) == (True, 1)
+    history = entries(first, dataclasses.replace(second, fields=automatic))
+    plan = plan_undo(history, {GREEN: green(replicas=5)}, QUIET)
+    assert [(action.after or {})["spec"]["replicas"] for action in plan.actions] == [0]
+    assert plan.kept == ()
+    # Scaled by hand since: that is a decision of a person.
+    by_hand = plan_undo(history, {GREEN: green(replicas=4)}, QUIET)
+    assert (by_hand.actions, "spec.replicas is 4, changed by somebody else" in by_hand.kept[0]) == ((), True)
 
 
 def test_what_others_need_stays() -> None:

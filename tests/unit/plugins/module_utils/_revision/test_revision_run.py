@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.objects import Ref
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._core.transport import NoAnswer
 from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.decide_undo import TAKEN_BACK
+from ansible_collections.pincex.zero_downtime.plugins.module_utils._revision.ownership import AUTOSCALED
 from fakes import answer_with, lose_answer
 from slot_world import ROUTE, S, SlotWorld, account, deployment, hpa, manifests, scale, service, slot_ref
 
@@ -194,6 +195,42 @@ def test_a_slot_comes_up_as_large_as_the_load_has_made_the_live_one_since(
     assert list(what(done)) == [f"Deployment core-api-{slot}"]
     assert live.server.take(slot_ref(slot))["spec"]["replicas"] == 5
     assert live.server.take(slot_ref("blue"))["spec"]["replicas"] == 5
+
+
+def test_the_journal_says_that_a_scale_was_an_autoscalers(live: SlotWorld) -> None:
+    _fleet, release = live.opened()
+
+    def scaled_to(count: int) -> dict[str, t.Any]:
+        done = live.revision(state="applied", fields=[scale("green", count)], release=release)
+        assert what(done) == {"Deployment core-api-green": "changed"}
+        return dict(live.journal(release).entries()[-1].changes[0].fields)
+
+    live.revision(state="applied", objects=[deployment("green", "v2")], release=release)
+    assert AUTOSCALED not in scaled_to(2)
+    grown = live.server.take(slot_ref("green"))
+    grown["spec"]["replicas"] = 3
+    fields = {"f:spec": {"f:replicas": {}}}
+    hpa_writes = {"manager": "kube-controller-manager", "subresource": "scale", "fieldsV1": fields}
+    grown["metadata"]["managedFields"] = [hpa_writes]
+    live.server.put(grown, "kube-controller-manager")
+    assert AUTOSCALED in scaled_to(5)
+
+
+def test_what_an_autoscaler_grows_in_between_is_not_made_smaller_again(live: SlotWorld) -> None:
+    """Blue has traffic. Read at 2, to be 3; its HPA makes it 6 before the write."""
+
+    def meddle(request: t.Any) -> None:
+        if request.query.get("dryRun") is None and request.method == "PATCH":
+            live.server.before.remove(meddle)
+            live.server.change(slot_ref("blue"), "kube-controller-manager", spec={"replicas": 6})
+
+    live.server.before.append(meddle)
+    live.revision(state="applied", fields=[scale("blue", 3)])
+    assert live.server.take(slot_ref("blue"))["spec"]["replicas"] == 6
+    # Without traffic nobody has to be kept.
+    live.revision(state="applied", objects=[deployment("green", "v2")], fields=[scale("green", 2)])
+    live.revision(state="applied", fields=[scale("green", 1)])
+    assert live.server.take(slot_ref("green"))["spec"]["replicas"] == 1
 
 
 def test_a_status_written_in_between_is_no_reason_to_stop(live: SlotWorld) -> None:

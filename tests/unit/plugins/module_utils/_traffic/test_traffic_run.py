@@ -117,18 +117,39 @@ def test_a_slot_without_ready_pods_gets_no_traffic(live: SlotWorld, min_ready: i
 
 @pytest.mark.parametrize("kind", ["deploy", "rollback"])
 def test_a_deploy_needs_pods_for_what_the_live_slot_has_become(live: SlotWorld, kind: str) -> None:
-    """Planned with two pods in blue, half of the traffic needs one; blue has six by now. A way back does not wait."""
-    live.revision(state="applied", fields=[scale("blue", 6)])
+    """Planned with two pods in blue, half of the traffic needs one; blue has six by now, so green was made three. A way
+    back does not wait."""
+    live.revision(state="applied", fields=[scale("blue", 6), scale("green", 3)])
     _fleet, release = live.opened(kind=kind)
     shifted = live.traffic(state="shifted", routes=[to(50, 50, min_ready=1)], release=release)
     if kind == "deploy":
         assert "green has 2 ready pods and needs 3 before it gets more traffic" in shifted["msg"]
         assert live.weights() == {"blue": 100, "green": 0}
-        live.revision(state="applied", fields=[scale("green", 3)], release=release)
         live.ready("green", 3)
+        # The load goes on growing, and no step can make green larger now.
+        live.revision(state="applied", fields=[scale("blue", 8)], release=release)
         shifted = live.traffic(state="shifted", routes=[to(50, 50, min_ready=1)], release=release)
     good(shifted)
     assert live.weights() == {"blue": 50, "green": 50}
+
+
+@pytest.mark.parametrize(("kind", "waits"), [("deploy", True), ("rollback", False)])
+def test_a_pod_that_is_not_ready_for_a_moment_takes_no_deploy_back(live: SlotWorld, kind: str, waits: bool) -> None:
+    live.ready("green", 1)
+    _fleet, release = live.opened(kind=kind)
+    began = live.clock.elapsed
+
+    def later(_seconds: float) -> None:
+        live.ready("green", 2)
+
+    live.clock.on_sleep = later
+    shifted = live.traffic(state="shifted", routes=[to(0, 100, min_ready=2)], release=release)
+    assert (live.weights()["green"] == 100) == waits
+    if waits:
+        good(shifted)
+        assert any("needs 2 before it gets more traffic; nothing was written; try 2 in 5 s" in x for x in live.lines)
+    else:
+        assert (shifted["error"]["kind"], live.clock.elapsed) == ("capacity", began)
 
 
 def test_pods_that_are_about_to_go_are_not_ready(live: SlotWorld) -> None:
