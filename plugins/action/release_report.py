@@ -73,8 +73,11 @@ def _told(given: dict[str, t.Any]) -> tuple[dict[str, t.Any], list[str]]:
         return given["report"], closing_table(given["report"])
     if given["status"]:
         return given["status"], status_lines(given["status"])
-    known = history(given["history"] or {}, given["environment"])
-    return known, [*history_lines(known), *journal_lines(given["journals"])]
+    found, journals = given["history"] or {}, journal_lines(given["journals"])
+    if found.get("error"):
+        return {}, [f"the history cannot be read: {found['msg']}", *journals]
+    known = history(found, given["environment"])
+    return known, [*history_lines(known), *journals]
 
 
 def _json(data: t.Any) -> str:

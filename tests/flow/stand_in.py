@@ -121,18 +121,37 @@ def k8s_revision(args: State, state: State, faults: State, check: bool) -> State
         if copied["kind"] in WORKLOADS:
             copied["spec"]["replicas"] = old.get("spec", {}).get("replicas", 1)
         state["objects"][key] = json.loads(json.dumps(copied, default=str))
+    if faults.get("grown") == args["step"]:
+        _grow(state)
     for field in args.get("fields") or []:
         target = state["objects"][f"{field['kind']}/{field['name']}"]
         *parents, last = field["path"].split(".")
         for parent in parents:
             target = target.setdefault(parent, {})
-        target[last] = int(field["value"]) if isinstance(field["value"], int) else str(field["value"])
+        value = _plain(field["value"])
+        target[last] = max(_least(field, state), int(value)) if last == "replicas" else value
         service, _dash, slot = field["name"].rpartition("-")
         if field["kind"] == "StatefulSet" and target[last]:
             # The first engine that comes up makes the record.
             state["epochs"].setdefault(service, {"epoch": 1, "slot": slot})
         assert field["kind"] != "StatefulSet" or target[last] or state["epochs"][service]["slot"] != slot
     return {}
+
+
+def _plain(value: t.Any) -> int | str:
+    return int(value) if isinstance(value, int) else str(value)
+
+
+def _grow(state: State) -> None:
+    """Every autoscaler has followed the load."""
+    for key, obj in state["objects"].items():
+        if key.startswith("Deployment/") and obj["spec"]["replicas"]:
+            obj["spec"]["replicas"] = 6
+
+
+def _least(field: State, state: State) -> int:
+    other = state["objects"].get(f"{field['kind']}/{field.get('at_least')}")
+    return int(other["spec"]["replicas"]) if other else 0
 
 
 def document(state: State, services: list[str]) -> State:

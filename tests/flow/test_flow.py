@@ -48,6 +48,18 @@ def test_deploy_again_and_roll_back(flow: Flow) -> None:
     assert prepared == set(REGIONS)
 
 
+def test_pods_that_the_load_has_asked_for_since_are_waited_for_before_the_shift(stands: Flow) -> None:
+    step = "core-api 25 %"
+    done = stands.run("deploy", *V2, faults={"us-east-1": {"grown": step}})
+    assert done.code == 0, done.output
+
+    def modules(region: str) -> list[str]:
+        return [call["module"] for call in done.calls if (call["region"], call["step"]) == (region, step)]
+
+    assert modules("eu-west-1") == ["k8s_revision", "k8s_traffic", "k8s_rollout_gate"]
+    assert modules("us-east-1") == ["k8s_revision", "k8s_rollout_gate", "k8s_traffic", "k8s_rollout_gate"]
+
+
 def test_a_refusal_anywhere_and_nobody_starts(flow: Flow) -> None:
     done = flow.run("deploy", *V1, faults={"eu-west-1": {"open": "us: release x of ann is not finished"}})
     assert done.code == 2, done.output

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from flow_runner import Flow, Run
+from flow_runner import REGIONS, Flow, Run
 
 AWAY = {"eu-west-1": {"away": True}}
 LOST = {"eu-west-1": {"away_from": "core-api 25 %"}}
@@ -43,6 +43,22 @@ def test_a_rollback_looks_at_a_region_that_is_away_once(released: Flow) -> None:
     assert done.code == 2, done.output
     assert asked(done, "read") == [("k8s_revision", 2.0)]
     assert [call["state"] for call in done.calls if call["region"] == "eu-west-1"] == ["read"]
+
+
+def test_a_rollback_that_reaches_nobody_is_not_told_as_done(released: Flow) -> None:
+    done = released.run("rollback", faults={region: {"away": True} for region in REGIONS})
+    assert done.code == 2, done.output
+    assert "nothing was changed; unreachable: us-east-1, eu-west-1, ap-northeast-1 (" in done.output
+    assert "nothing to do" not in done.output
+
+
+def test_a_report_tells_what_answers_also_without_the_first_region_or_the_fleet(released: Flow) -> None:
+    for gone in ("us-east-1", "fleet"):
+        done = released.run("report", faults={gone: {"away": True}})
+        assert done.code == 2, done.output
+        assert "the API server is away" in done.output
+        assert "eu-west-1: deploy " in done.output
+        assert ("the history cannot be read" in done.output) == (gone == "fleet")
 
 
 def test_a_region_that_missed_a_rollback_to_what_it_runs_is_brought_up_without_a_change(stands: Flow) -> None:

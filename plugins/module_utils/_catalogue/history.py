@@ -118,9 +118,12 @@ def told_versions(versions: Mapping[str, t.Any] | None) -> str:
 
 
 def journal_lines(regions: Mapping[str, Mapping[str, t.Any]]) -> list[str]:
-    """The newest release of every region, and its entries."""
+    """The newest release of every region, and its entries; of one that could not be read, why."""
     lines: list[str] = []
     for region, journal in regions.items():
+        if journal.get("error"):
+            lines += ["", f"{region}: {str(journal['msg']).removeprefix(f'{region}: ')}"]
+            continue
         lines += ["", f"{region}: {_header(header_of(journal))}"]
         lines += [f"  {_entry(entry)}" for entry in journal.get("entries") or []]
     return lines

@@ -272,7 +272,7 @@ def largest_wave(waves: Sequence[t.Any], regions: int) -> int:
 
 
 def pick_revision(history: Sequence[Mapping[str, t.Any]], wanted: t.Any) -> tuple[int | None, str | None]:
-    """The revision to go back to: the one that is named, or the last released one before the newest released one.
+    """The revision to go back to: the one that is named, or the last released one before what stands.
 
     `history` is the fleet's: regions that were left out of a release have other revisions, and all go back to the same.
     Returns the number, or the sentence why there is none.
@@ -287,9 +287,37 @@ def pick_revision(history: Sequence[Mapping[str, t.Any]], wanted: t.Any) -> tupl
         if int(wanted) not in released:
             return None, f"revision: {wanted} is not kept as a released revision (kept: {_numbers(released)})."
         return int(wanted), None
-    if len(released) < 2:
-        return None, f"revision: there is no released revision before the newest one (kept: {_numbers(released)})."
-    return released[-2], None
+    return _before_what_stands({int(entry["number"]): entry for entry in joined(history)}, released)
+
+
+def _before_what_stands(
+    revisions: Mapping[int, Mapping[str, t.Any]], released: Sequence[int]
+) -> tuple[int | None, str | None]:
+    """The last released revision before what stands, which after a rollback is the one that it went to.
+
+    The one before the newest would then be what the rollback has left: whoever goes back twice would meet it again.
+    """
+    newest = stands = released[-1] if released else 0
+    while (target := _went_to(revisions.get(stands) or {}, stands)) is not None:
+        if target in released and revisions[target].get("versions") != revisions[stands].get("versions"):
+            # Only some services went there.
+            return target, None
+        stands = target
+    older = [number for number in released if number < stands]
+    if older:
+        return older[-1], None
+    kept = f"(kept: {_numbers(released)})"
+    if stands == newest:
+        return None, f"revision: there is no released revision before the newest one {kept}."
+    back = f"rollback {newest} went back to revision {stands}, and there is no released one before it"
+    return None, f"revision: {back} {kept}; name one with -e revision=NUMBER."
+
+
+def _went_to(revision: Mapping[str, t.Any], number: int) -> int | None:
+    target = revision.get("target")
+    if revision.get("kind") != "rollback" or target is None or int(target) >= number:
+        return None
+    return int(target)
 
 
 def absent_revision(history: Sequence[Mapping[str, t.Any]], number: int, region: str) -> str | None:

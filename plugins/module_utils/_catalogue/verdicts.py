@@ -83,11 +83,10 @@ def summarise(
 def _nothing(what: str, plans: Sequence[str], away: Sequence[str], reason: str) -> str:
     """Why nothing was written: check mode, or nothing to do, or nobody could be asked whether there is."""
     if plans:
-        left = f"; {', '.join(away)} is unreachable and would be left behind" if away else ""
+        left = f"; unreachable, and to be left behind: {', '.join(away)}" if away else ""
         return f"check mode, nothing was written; the {what} would change {'; '.join(plans)}{left}"
     if away:
-        gone = f"{', '.join(away)} is unreachable: {reason}"
-        return f"nothing was changed, and {gone}; run the same again when it answers"
+        return f"nothing was changed; unreachable: {', '.join(away)} ({reason}); run the same again when all answer"
     return "nothing to do: every region already runs this"
 
 

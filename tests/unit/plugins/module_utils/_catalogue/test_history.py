@@ -109,3 +109,11 @@ def test_what_changed_of_the_models_is_told_beside_the_services() -> None:
     assert [entry["models"] for entry in known["revisions"]] == served
     assert [entry["model_changes"] for entry in known["revisions"]] == [{}, {"fraud": "v1 -> v2"}]
     assert history_lines(known)[5].endswith("fraud v1 -> v2")
+
+
+def test_a_journal_that_could_not_be_read_says_why() -> None:
+    away = {"error": {"kind": "unreachable"}, "msg": "us-east-1: no answer within 5 s"}
+    assert journal_lines({"us-east-1": away, "eu-west-1": {}}) == [
+        *("", "us-east-1: no answer within 5 s"),
+        *("", "eu-west-1: no release in the journal"),
+    ]

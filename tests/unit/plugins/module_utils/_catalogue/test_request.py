@@ -18,6 +18,8 @@ from ansible_collections.pincex.zero_downtime.plugins.module_utils._catalogue.re
     without_regions,
 )
 from catalogue_samples import PROFILES, SERVICES
+from hypothesis import given
+from hypothesis import strategies as st
 
 GOOD: dict[str, t.Any] = {
     "kind": "deploy",
@@ -148,6 +150,59 @@ def test_the_way_back_leads_to_the_released_revision_before_the_newest() -> None
 )
 def test_a_revision_that_is_not_there_is_refused(history: t.Any, wanted: str | None, words: str) -> None:
     assert pick_revision(history, wanted) == (None, words)
+
+
+def back(number: int, target: int, **more: t.Any) -> dict[str, t.Any]:
+    return {"number": number, "outcome": "released", "kind": "rollback", "target": target, **more}
+
+
+@given(st.lists(st.sampled_from(["deploy", "bad", "back"]), max_size=12), st.integers(1, 4))
+def test_going_back_again_and_again_never_meets_what_was_left(releases: list[str], times: int) -> None:
+    history: list[dict[str, t.Any]] = []
+    stands, left = 0, set()
+    for number, release in enumerate([*releases, *["back"] * times], start=1):
+        if release == "back":
+            target, problem = pick_revision(history, None)
+            assert (target is None) is (problem is not None)
+            if target is None:
+                continue
+            found = next(entry for entry in history if entry["number"] == target)
+            left.add(stands)
+            assert found["content"] < stands
+            assert found["content"] not in left
+            history.append(back(number, target, content=found["content"], versions={"core-api": found["content"]}))
+            stands = found["content"]
+        else:
+            outcome = "taken_back" if release == "bad" else "released"
+            history.append(
+                {
+                    "number": number,
+                    "outcome": outcome,
+                    "kind": "deploy",
+                    "content": number,
+                    "versions": {"core-api": number},
+                }
+            )
+            stands = stands if release == "bad" else number
+
+
+def test_after_a_rollback_the_way_back_leads_on_and_not_to_what_it_left() -> None:
+    assert pick_revision([*HISTORY, back(5, 2)], None) == (1, None)
+    assert pick_revision([*HISTORY, back(5, 2), back(6, 1)], None) == (
+        None,
+        "revision: rollback 6 went back to revision 1, and there is no released one before it (kept: 1, 2, 4, 5, 6); "
+        "name one with -e revision=NUMBER.",
+    )
+    # A deploy since: what it replaced is what stood.
+    assert pick_revision([*HISTORY, back(5, 2), {"number": 6, "outcome": "released"}], None) == (5, None)
+    # What it went to is not kept any more, and nothing before it.
+    assert pick_revision([*HISTORY[1:], back(5, 1)], None)[0] is None
+
+
+def test_after_a_rollback_of_some_services_the_others_follow_them() -> None:
+    versions = {"core-api": "v1", "reference-data": "v1"}
+    some = back(5, 2, versions={**versions, "reference-data": "v2"})
+    assert pick_revision([HISTORY[0], {**HISTORY[1], "versions": versions}, *HISTORY[2:], some], None) == (2, None)
 
 
 def test_what_only_brought_regions_up_is_no_place_to_go_back_to() -> None:

@@ -211,12 +211,12 @@ def test_a_region_that_was_left_out_on_purpose_is_no_failure() -> None:
 def test_whom_nobody_could_ask_is_not_told_as_done() -> None:
     away = [*regions("untouched"), {"region": "r2", "verdict": "unreachable", "reason": "r2: no answer within 5 s"}]
     assert summarise("rollback", None, away)["sentence"] == (
-        "nothing was changed, and r2 is unreachable: r2: no answer within 5 s; run the same again when it answers"
+        "nothing was changed; unreachable: r2 (r2: no answer within 5 s); run the same again when all answer"
     )
     would = [{**away[0], "services": {"core-api": {"was": "v2", "version": "v1"}}}, away[1]]
     told = summarise("rollback", None, would)
     assert (told["ok"], told["outcome"]) == (True, "nothing")
     assert told["sentence"] == (
-        "check mode, nothing was written; the rollback would change r1: core-api v2 -> v1; r2 is unreachable and would "
-        "be left behind"
+        "check mode, nothing was written; the rollback would change r1: core-api v2 -> v1; unreachable, and to be left "
+        "behind: r2"
     )
