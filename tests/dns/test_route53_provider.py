@@ -158,6 +158,21 @@ def test_waiting_for_a_change_has_an_end(world: World) -> None:
     assert (met.value.kind, met.value.retriable) == ("timeout", True)
 
 
+def test_a_change_that_nobody_may_ask_for_any_more_is_told_as_one_that_is_on_its_way(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last question before the end has to wait for a token that comes behind it."""
+    written = world.provider.write(world.provider.batch(read(world), {"us-east-1": 0}), world.end)
+
+    def used_up(_operation: str, _parameters: object, _end: float) -> t.NoReturn:
+        raise ReleaseError("the requests that 10/s allow are used up for another 0.0 s", kind="throttled")
+
+    monkeypatch.setattr(world.provider._api, "ask", used_up)
+    with pytest.raises(ReleaseError, match=f"change {written.change}: not on all servers yet") as met:
+        world.provider.wait(Written(written.change, waits=True), world.end)
+    assert (met.value.kind, met.value.retriable) == ("timeout", True)
+
+
 def test_another_task_can_wait_for_a_change_by_its_id(world: World) -> None:
     world.shim.pending_polls = 3
     written = world.provider.write(world.provider.batch(read(world), {"us-east-1": 0}), world.end)

@@ -116,17 +116,25 @@ class Route53:
         while True:
             wait_s = first_s + (last_s - first_s) * self._api.chance()
             if self._clock.monotonic() + wait_s >= end:
-                raise ReleaseError(
-                    f"Route 53, change {written.change}: not on all servers yet; "
-                    "it will be, and need not be sent again",
-                    kind="timeout",
-                    system=self.name,
-                    retriable=True,
-                )
+                raise self._not_everywhere(written)
             self._clock.sleep(wait_s)
-            answer = self._api.ask("get_change", {"Id": written.change}, end).answer
+            try:
+                answer = self._api.ask("get_change", {"Id": written.change}, end).answer
+            except ReleaseError as error:
+                if error.kind != "throttled":
+                    raise
+                # Nobody may ask any more before the end, and that is no answer to what was asked.
+                raise self._not_everywhere(written) from error
             if answer["ChangeInfo"]["Status"] == "INSYNC":
                 return
+
+    def _not_everywhere(self, written: Written) -> ReleaseError:
+        return ReleaseError(
+            f"Route 53, change {written.change}: not on all servers yet; it will be, and need not be sent again",
+            kind="timeout",
+            system=self.name,
+            retriable=True,
+        )
 
     def healthy(self, found: WeightedSet, end: float) -> dict[str, bool | None]:
         """Two requests for each health check, of which the service allows one in a second."""
